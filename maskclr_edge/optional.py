@@ -1,0 +1,43 @@
+"""Optional packages: imported where they are used, and named with the command that brings them."""
+
+import importlib
+from importlib.util import find_spec
+from types import ModuleType
+
+from maskclr_edge.errors import MissingDependencyError
+
+#: import name of an optional package -> the extra of maskclr-edge that installs it
+EXTRAS = {
+    "torch": "train",
+    "matplotlib": "train",
+    "sklearn": "train",
+    "onnx": "export",
+    "openvino": "openvino",
+    "tensorrt": "tensorrt",
+    "pycuda": "tensorrt",
+    "tensorrt_rtx_bindings": "rtx",
+    "onnxruntime_ep_nv_tensorrt_rtx": "rtx",
+    "mediapipe": "live",
+    "cv2": "live",
+}
+
+
+def require(name: str) -> ModuleType:
+    """Import an optional package by its import name, e.g. ``require("openvino")``.
+
+    Raises MissingDependencyError with the pip command that installs it when it is absent or broken.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        extra = EXTRAS.get(name.partition(".")[0])
+        command = f"pip install 'maskclr-edge[{extra}]'" if extra else f"pip install {name}"
+        raise MissingDependencyError(f"{name} cannot be imported ({error}); install it with: {command}") from error
+
+
+def available(name: str) -> bool:
+    """Whether a package can be found, without importing it."""
+    try:
+        return find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
