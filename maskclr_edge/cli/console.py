@@ -1,0 +1,138 @@
+"""What the commands print with: tables on stdout, progress on stderr, JSON to a file or alone on stdout."""
+
+import dataclasses
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+ProgressCallback = Callable[[int, int, str], None]
+
+#: width of tables in a pipe or a file, where there is no window to ask
+PIPE_WIDTH = 120
+
+
+def console(json_to: str | None = None) -> Console:
+    """Console for what a command says; silent when ``json_to`` is ``-``, so that the JSON stands alone.
+
+    Colours follow NO_COLOR and whether stdout is a terminal.
+    """
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
+    return Console(quiet=json_to == "-", width=width, highlight=False, soft_wrap=False)
+
+
+def messages() -> Console:
+    """Console on stderr for hints and warnings that must not end up in a pipe."""
+    width = None if sys.stderr.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
+    return Console(stderr=True, width=width, highlight=False)
+
+
+@contextmanager
+def progress(description: str = "") -> Iterator[ProgressCallback]:
+    """A progress bar on stderr, as the callback ``(done, total, what)`` that the library calls.
+
+    Draws nothing when stderr is not a terminal. ``total`` may change from phase to phase; 0 means unknown.
+    """
+    screen = messages()
+    if not screen.is_terminal:
+        yield lambda done, total, what: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task(description, total=None)
+        last = 0
+
+        def report(done: int, total: int, what: str) -> None:
+            nonlocal last
+            if done < last:  # a new phase: its pace is its own
+                bar.reset(task)
+            last = done
+            bar.update(task, completed=done, total=total or None, description=what or description)
+
+        yield report
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, note: str = "") -> Table:
+    """A table; a column whose cells are all numbers or empty is set flush right."""
+    cells = [["" if cell is None else _cell(cell) for cell in row] for row in rows]
+    result = Table(title=title, title_justify="left", caption=note or None, caption_justify="left")
+    for index, column in enumerate(columns):
+        numeric = bool(cells) and all(_is_number(row[index]) for row in cells)
+        result.add_column(column, justify="right" if numeric else "left", overflow="fold")
+    for row in cells:
+        result.add_row(*row)
+    return result
+
+
+def write_json(destination: str, data: Any) -> None:
+    """Write ``data`` as JSON to a file, whole or not at all, or to stdout when ``destination`` is ``-``.
+
+    Dataclasses, NumPy values and paths are taken; a number that is not finite becomes null. Raises OSError.
+    """
+    text = json.dumps(plain(data), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if destination == "-":
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    target = Path(destination)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def plain(value: Any) -> Any:
+    """``value`` as what JSON can hold."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return str(value) if isinstance(value, Path) else value
+
+
+def _cell(value: object) -> str:
+    from rich.markup import escape
+
+    return f"{value:.2f}" if isinstance(value, float) else escape(str(value))
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().rstrip("%x").replace(".", "", 1).replace("-", "", 1).isdigit() or text in {"", "-"}
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
