@@ -24,29 +24,35 @@ _BOUNDS = {
 #: upstream YAML key -> field of ModelConfig, where the names differ
 _YAML_NAMES = {"action_classes": "num_classes", "model_version": "head"}
 
-#: keys of upstream's YAML files (MotionBERT and MaskCLR, action, pretraining and pose) that say nothing about the shape of the network
+_YAML_GENERAL = "finetune partial_train train_2d no_eval epochs batch_size weight_decay checkpoint_frequency"
+_YAML_RATES = "lr_backbone lr_head lr_decay learning_rate dropout dropout_ratio pretrain_3d_curriculum"
+_YAML_METHOD = (
+    "n_views temp ccl scl backbone head_version msk_path_start_epoch mask_th msk_type cl_type ce_type"
+)
+_YAML_DATA = "dataset data_split clip_len data_root subset_list dt_file data_stride sample_stride chunk"
+_YAML_AUGMENTATION = """random_move scale_range_train scale_range_test synthetic flip noise noise_path
+d2c_params_path mask_ratio mask_T_ratio mask_drop rootrel no_conf gt_2d"""
+_YAML_LOSSES = "lambda_3d_velocity lambda_scale lambda_lv lambda_lg lambda_a lambda_av"
+
+#: keys of upstream's YAML files and options that say nothing about the network's shape
 UPSTREAM_YAML_KEYS = frozenset(
-    "finetune partial_train train_2d no_eval n_views temp epochs batch_size lr_backbone lr_head learning_rate weight_decay "
-    "lr_decay ccl scl checkpoint_frequency dropout dropout_ratio dropout_loc pretrain_3d_curriculum backbone head_version "
-    "dataset data_split clip_len random_move scale_range_train scale_range_test msk_path_start_epoch mask_th mask_ratio "
-    "tau data_root data_root_2d subset_list dt_file data_stride rootrel sample_stride no_conf gt_2d lambda_3d_velocity "
-    "lambda_3d_pos lambda_scale lambda_lv lambda_lg lambda_a lambda_av lambda_3d lambda_3dv lambda_pose lambda_shape "
-    "lambda_norm loss_type loss synthetic flip mask_T_ratio noise noise_path d2c_params_path num_joints_out "
-    "warmup_epochs hidden_dim_head workers num_workers cam arch".split()
+    " ".join((_YAML_GENERAL, _YAML_RATES, _YAML_METHOD, _YAML_DATA, _YAML_AUGMENTATION, _YAML_LOSSES)).split()
 )
 
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes and switches of DSTformer and its head. Weights fit a network if, and only if, their shapes follow from this.
+    """Sizes and switches of DSTformer and its head; the shape of every weight follows from it.
 
     num_classes: columns of the class head (0 is allowed for the embedding head, which has none).
-    dim_feat, dim_rep: width of the tokens, and of the representation after tanh. mlp_ratio: MLP width over dim_feat.
-    maxlen: most frames a clip may have. hidden_dim: width of the head's hidden layer, or of the embedding.
+    dim_feat, dim_rep: width of the tokens, and of the representation after tanh.
+    mlp_ratio: MLP width over dim_feat. maxlen: most frames a clip may have.
+    hidden_dim: width of the head's hidden layer, or of the embedding.
     qk_scale: factor on the attention scores, None for 1 / sqrt(head width).
     mask_token: whether the backbone holds a learned token for masked joints (MaskCLR v2).
 
-    Raises ConfigError for a value of the wrong type or out of range. Source: MotionBERT lib/model/DSTformer.py, model_action.py.
+    Raises ConfigError for a value of the wrong type or out of range.
+    Source: MotionBERT lib/model/DSTformer.py and model_action.py.
     """
 
     num_classes: int
@@ -84,7 +90,7 @@ class ModelConfig:
             raise ConfigError(f"dim_feat {self.dim_feat} does not divide by num_heads {self.num_heads}")
         if self.mlp_hidden < 1:
             raise ConfigError(
-                f"mlp_ratio {self.mlp_ratio} of dim_feat {self.dim_feat} leaves no hidden unit; give a larger one"
+                f"mlp_ratio {self.mlp_ratio} of dim_feat {self.dim_feat} leaves no hidden unit; raise it"
             )
 
     @property
@@ -94,7 +100,7 @@ class ModelConfig:
 
     @property
     def scale(self) -> float:
-        """Factor on the attention scores. A qk_scale of 0 means the default, as in upstream's ``qk_scale or ...``."""
+        """Factor on the attention scores; a qk_scale of 0 means the default, as upstream."""
         return self.qk_scale or self.head_dim**-0.5
 
     @property
@@ -118,7 +124,10 @@ class ModelConfig:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "ModelConfig":
-        """Read ``to_dict``'s form; absent fields take their defaults. Raises ConfigError for an unknown key, naming the closest."""
+        """Read ``to_dict``'s form; absent fields take their defaults.
+
+        Raises ConfigError for an unknown key, naming the closest.
+        """
         if not isinstance(values, Mapping):
             raise ConfigError(f"a model config is a mapping of names to values; got {type(values).__name__}")
         names = [field.name for field in fields(cls)]
@@ -131,9 +140,10 @@ class ModelConfig:
 
     @classmethod
     def from_yaml_dict(cls, values: Mapping[str, Any]) -> "ModelConfig":
-        """Read the flat keys of upstream's YAML files (action_classes, model_version, dim_feat, ...); other upstream keys are skipped.
+        """Read the flat keys of upstream's YAML files: action_classes, model_version, dim_feat, ...
 
-        An absent action_classes is 0 for the embedding head. ``backbone: DSTformerv2`` means a mask token.
+        Upstream's other keys are skipped. ``backbone: DSTformerv2`` means a mask token; an absent
+        action_classes is 0 for the embedding head.
         Raises ConfigError for a key that neither upstream nor this class knows, naming the closest.
         """
         if not isinstance(values, Mapping):

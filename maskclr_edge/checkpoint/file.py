@@ -1,7 +1,7 @@
-"""Our checkpoints: one safetensors file whose metadata holds the model config, the skeleton contract and the training facts.
+"""Our checkpoints: one safetensors file with model config, skeleton contract and training facts inside.
 
-Reading one needs neither torch nor trust. The bytes are laid out here, and not by the safetensors package, because its metadata
-come in a random order: the same checkpoint must give the same file.
+Reading one needs neither torch nor trust. The bytes are laid out here, and not by the safetensors package,
+because its metadata come in a random order: the same checkpoint must give the same file.
 """
 
 import json
@@ -24,7 +24,7 @@ VERSION = 1
 MAX_HEADER_BYTES = 8 << 20
 MAX_FILE_BYTES = 4 << 30
 
-_DTYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
+_DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2")}
 
 
 @dataclass
@@ -40,7 +40,7 @@ class Checkpoint:
     info: dict[str, Any] = field(default_factory=dict)
 
     def check(self, source: str = "checkpoint") -> None:
-        """Raise CheckpointError where weights, config and contract do not fit together; ``source`` starts the message."""
+        """Raise CheckpointError, starting with ``source``, where weights, config and contract do not fit."""
         check_shapes(self.config, {name: value.shape for name, value in self.weights.items()}, source)
         check_values(self.weights, source)
         _check_contract(self.config, self.contract, source)
@@ -49,9 +49,10 @@ class Checkpoint:
 def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, *, dtype: str = "float32") -> None:
     """Write a checkpoint atomically; equal checkpoints give equal bytes.
 
-    dtype: "float32", or "float16", which stores matrices and embeddings in half precision and keeps vectors (biases, norms,
-    statistics) in single. Raises CheckpointError for weights that do not fit, a value too large for float16, or a failing disk,
-    in which case an old file of that name stays as it was.
+    dtype: "float32", or "float16", which stores matrices and embeddings in half precision and keeps vectors
+    (biases, norms, statistics) in single.
+    Raises CheckpointError for weights that do not fit, a value too large for float16, or a failing disk, in
+    which case an old file of that name stays as it was.
     """
     if dtype not in ("float32", "float16"):
         raise CheckpointError(f"dtype is {dtype!r}; checkpoints are stored as float32 or float16")
@@ -98,8 +99,8 @@ def write_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint, *, dt
 def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     """Read a checkpoint written by ``write_checkpoint``; weights are float32 in memory whatever was stored.
 
-    Sizes are bounded before anything is allocated; names, shapes and values are checked. Raises CheckpointError, in one line, for
-    anything else: another format, a truncated file, tensors that do not fit its config, NaN.
+    Sizes are bounded before anything is allocated; names, shapes and values are checked.
+    Raises CheckpointError for another format, a truncated file, tensors that do not fit the config, or NaN.
     """
     source = str(path)
     _check_sizes(Path(path))
@@ -117,7 +118,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
     except (SafetensorError, OSError) as error:
         first_line = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
-            f"{source}: not a whole safetensors file ({first_line}); get or train the checkpoint again"
+            f"{source}: not a whole safetensors file ({first_line}); get or train it again"
         ) from error
     check_values(weights, source)
     return Checkpoint(config, contract, weights, info)
@@ -132,18 +133,15 @@ def _check_sizes(path: Path) -> None:
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
     length = int.from_bytes(start[:8], "little")
-    if start[:2] == b"PK" or start[:1] == b"\x80":
-        raise CheckpointError(
-            f"{path}: a PyTorch file, not one of our checkpoints; turn it into one with: maskclr-edge convert"
-        )
-    if len(start) < 9 or start[8:] != b"{" or not 2 <= length <= size - 8:
-        raise CheckpointError(
-            f"{path}: not a whole safetensors file ({size} bytes); get or train the checkpoint again"
-        )
+    if start[8:] != b"{" or not 2 <= length <= size - 8:
+        if start.startswith((b"PK\x03\x04", b"\x80")):
+            raise CheckpointError(
+                f"{path}: a PyTorch file; make a checkpoint of it with: maskclr-edge convert"
+            )
+        raise CheckpointError(f"{path}: not a whole safetensors file ({size} bytes); get or train it again")
     if length > MAX_HEADER_BYTES or size > MAX_FILE_BYTES:
-        raise CheckpointError(
-            f"{path}: {size} bytes with a header of {length}; at most {MAX_FILE_BYTES} and {MAX_HEADER_BYTES} are read"
-        )
+        limits = f"{MAX_FILE_BYTES} and {MAX_HEADER_BYTES}"
+        raise CheckpointError(f"{path}: {size} bytes, header of {length}; at most {limits} are read")
 
 
 def _read_metadata(
@@ -156,7 +154,7 @@ def _read_metadata(
         )
     if metadata.get("version") != str(VERSION):
         raise CheckpointError(
-            f"{source}: checkpoint version {metadata.get('version')!r}; this maskclr-edge reads version {VERSION}: update it"
+            f"{source}: checkpoint version {metadata.get('version')!r}; this release reads version {VERSION}"
         )
     documents: dict[str, dict[str, Any]] = {}
     for key in ("config", "contract", "info"):
@@ -176,11 +174,10 @@ def _read_metadata(
 
 
 def _check_contract(config: ModelConfig, contract: SkeletonContract, source: str) -> None:
-    """A contract must name each class of the head and ask for no more frames than the network has positions."""
+    """A contract must name each class of the head and fit its frames into the network's positions."""
     if config.head == "class" and len(contract.class_names) != config.num_classes:
-        raise CheckpointError(
-            f"{source}: {len(contract.class_names)} class names for a head of {config.num_classes} classes; name each class once"
-        )
+        names = len(contract.class_names)
+        raise CheckpointError(f"{source}: {names} class names, but the head has {config.num_classes} classes")
     if max(contract.frames, contract.max_frames) > config.maxlen:
         frames = max(contract.frames, contract.max_frames)
         raise CheckpointError(
@@ -198,7 +195,7 @@ def _stored(name: str, value: FloatArray, dtype: str) -> np.ndarray[Any, Any]:
 
 
 def _to_json(value: object) -> str:
-    """Compact JSON with sorted keys, so that equal values give equal text; NaN is refused because it is not JSON."""
+    """Compact JSON with sorted keys, so that equal values give equal text; NaN is refused, being no JSON."""
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (TypeError, ValueError, RecursionError) as error:

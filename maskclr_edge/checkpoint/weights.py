@@ -1,4 +1,4 @@
-"""The names and shapes of a network's weights, and the check that a set of weights is complete, fitting and finite."""
+"""The names and shapes of a network's weights, and the checks that a set of weights is whole and finite."""
 
 from collections.abc import Mapping
 
@@ -15,10 +15,10 @@ MAX_PARAMETERS = 1_000_000_000
 
 
 def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every tensor of the network, in the order of the computation. Names are upstream's, without prefix.
+    """Name -> shape of every tensor of the network. Names are upstream's, without prefix.
 
-    Linear weights are (out, in). Only what the network uses is listed: not upstream's idle `blocks_*.ts_attn`, `backbone.head`,
-    `backbone.proj_head`, nor the batch counters of BatchNorm.
+    Linear weights are (out, in). Only what the network uses is listed: not upstream's idle
+    ``blocks_*.ts_attn``, ``backbone.head`` and ``backbone.proj_head``, nor the batch counters of BatchNorm.
     """
     width = config.dim_feat
     shapes: dict[str, tuple[int, ...]] = {}
@@ -38,8 +38,8 @@ def weight_shapes(config: ModelConfig) -> dict[str, tuple[int, ...]]:
     if config.mask_token:
         shapes["backbone.mask_token"] = (1, 1, width)
     for layer in range(config.depth):
-        for stream, order in (("st", "st"), ("ts", "ts")):
-            for axis in order:
+        for stream in ("st", "ts"):
+            for axis in stream:
                 block = f"backbone.blocks_{stream}.{layer}"
                 norm(f"{block}.norm1_{axis}", width)
                 linear(f"{block}.attn_{axis}.qkv", width, 3 * width, config.qkv_bias)
@@ -66,7 +66,7 @@ def parameter_count(config: ModelConfig) -> int:
 
 
 def check_shapes(config: ModelConfig, shapes: Mapping[str, tuple[int, ...]], source: str) -> None:
-    """Refuse a set of tensors that is not exactly the network's. Raises CheckpointError naming the first that differs."""
+    """Raise CheckpointError, naming the first tensor that differs, unless ``shapes`` is the network's."""
     count = parameter_count(config)
     if count > MAX_PARAMETERS:
         raise CheckpointError(
@@ -83,7 +83,7 @@ def check_shapes(config: ModelConfig, shapes: Mapping[str, tuple[int, ...]], sou
     extra = sorted(set(shapes) - set(expected))
     if extra:
         raise CheckpointError(
-            f"{source}: holds a tensor {extra[0]!r} that is not part of this network ({len(extra)} such in all)"
+            f"{source}: holds a tensor {extra[0]!r} that this network lacks ({len(extra)} such in all)"
         )
 
 
