@@ -1,0 +1,1 @@
+"""Latency measured, summarised and written down: scenarios, statistics, result files."""

@@ -1,0 +1,160 @@
+"""What is measured: the network alone, the preprocessing before it, and both through the Classifier.
+
+All are single-stream in MLPerf LoadGen's sense: the next query starts when the last one is answered.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from maskclr_edge.bench.statistics import Latency, check_keys, summarize
+from maskclr_edge.bench.timing import Budget, Timing, Warmup, time_call
+from maskclr_edge.data import Annotation, made_up_clips
+from maskclr_edge.errors import ConfigError
+from maskclr_edge.runtime import Classifier, Runner
+from maskclr_edge.skeleton import SkeletonContract, preprocess
+
+NETWORK = "network"
+PREPROCESSING = "preprocessing"
+END_TO_END = "end-to-end"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One row of a result: what ran, on what clips, and how long a query (of `batch` clips) took."""
+
+    scenario: str
+    model: str
+    runner: str
+    precision: str
+    frames: int
+    persons: int
+    batch: int
+    threads: int | None
+    latency: Latency
+    clips_per_second: float
+    warmup: Warmup
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-able values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "Measurement":
+        """The reverse of `to_dict`. DataError names keys that are missing or unknown."""
+        known = check_keys(cls, values)
+        known["latency"] = Latency.from_dict(known["latency"])
+        known["warmup"] = Warmup.from_dict(known["warmup"])
+        return cls(**known)
+
+
+def bench_annotations(frames: int, persons: int, count: int = 1) -> list[Annotation]:
+    """MADE-UP recordings of exactly this shape: latency depends on shapes, not on what people do."""
+    made_up = made_up_clips(count, seed=0, frames=(frames, frames), persons=(persons, persons))
+    return list(made_up.annotations)
+
+
+def bench_clips(
+    contract: SkeletonContract, *, frames: int, persons: int, batch: int = 1
+) -> npt.NDArray[np.float32]:
+    """Made-up clips (batch, persons, frames, 17, 3) as this contract's preprocessing gives them.
+
+    ConfigError when the contract does not allow that length or so many persons.
+    """
+    if not contract.min_frames <= frames <= contract.max_frames:
+        raise ConfigError(
+            f"T={frames}: this model takes {contract.min_frames} to {contract.max_frames} frames"
+        )
+    if not 1 <= persons <= contract.persons:
+        raise ConfigError(f"{persons} persons: this model has slots for 1 to {contract.persons}")
+    if not 1 <= batch <= 1024:
+        raise ConfigError(f"a batch holds 1 to 1024 clips; got {batch}")
+    clips = [_preprocess(one, contract)[:persons] for one in bench_annotations(frames, persons, batch)]
+    return np.stack(clips)
+
+
+def measure_network(
+    runner: Runner,
+    *,
+    model: str,
+    frames: int,
+    persons: int = 1,
+    batch: int = 1,
+    threads: int | None = None,
+    budget: Budget | None = None,
+) -> Measurement:
+    """Latency of `runner.infer` alone: clips ready in host memory in, logits in host memory out."""
+    clips = bench_clips(runner.contract, frames=frames, persons=persons, batch=batch)
+    timing = time_call(lambda: runner.infer(clips), budget)
+    return _row(timing, NETWORK, model, runner.name, runner.precision, frames, persons, batch, threads)
+
+
+def measure_preprocessing(
+    contract: SkeletonContract, *, model: str, frames: int, persons: int = 1, budget: Budget | None = None
+) -> Measurement:
+    """Latency of turning raw COCO-17 keypoints of `frames` frames into the contract's clip."""
+    (annotation,) = bench_annotations(frames, persons)
+    timing = time_call(lambda: _preprocess(annotation, contract), budget)
+    return _row(timing, PREPROCESSING, model, "numpy", "fp32", frames, persons, 1, None)
+
+
+def measure_end_to_end(
+    classifier: Classifier,
+    *,
+    model: str,
+    persons: int = 1,
+    threads: int | None = None,
+    budget: Budget | None = None,
+) -> Measurement:
+    """Latency from raw keypoints to ranked labels through the Classifier, at the contract's clip length."""
+    runner = classifier.runner
+    frames = runner.contract.frames
+    (annotation,) = bench_annotations(frames, persons)
+    timing = time_call(
+        lambda: classifier(
+            annotation.keypoints, layout=annotation.layout, resolution_wh=annotation.resolution_wh
+        ),
+        budget,
+    )
+    return _row(timing, END_TO_END, model, runner.name, runner.precision, frames, persons, 1, threads)
+
+
+def _preprocess(annotation: Annotation, contract: SkeletonContract) -> npt.NDArray[np.float32]:
+    return preprocess(
+        annotation.keypoints,
+        contract,
+        layout=annotation.layout,
+        resolution_wh=annotation.resolution_wh,
+        frames=None,
+    )
+
+
+def _row(
+    timing: Timing,
+    scenario: str,
+    model: str,
+    runner: str,
+    precision: str,
+    frames: int,
+    persons: int,
+    batch: int,
+    threads: int | None,
+) -> Measurement:
+    throughput = batch * len(timing.samples_ms) / (float(timing.samples_ms.sum()) / 1000)
+    latency = summarize(timing.samples_ms)
+    return Measurement(
+        scenario,
+        model,
+        runner,
+        precision,
+        frames,
+        persons,
+        batch,
+        threads,
+        latency,
+        throughput,
+        timing.warmup,
+    )
