@@ -1,0 +1,130 @@
+"""From what a user names, a bundle, a checkpoint or the word ``bundled``, to a Runner."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from maskclr_edge.errors import BundleError, ConfigError
+from maskclr_edge.optional import available, require
+from maskclr_edge.runtime.bundle import MANIFEST, Bundle
+from maskclr_edge.runtime.bundled import BUNDLED, bundled_bundle, bundled_checkpoint
+from maskclr_edge.runtime.registry import RUNNERS, RunnerEntry, get_runner
+from maskclr_edge.runtime.runner import Runner
+
+if TYPE_CHECKING:
+    from maskclr_edge.checkpoint import Checkpoint
+
+MAX_THREADS = 1024
+
+
+def open_runner(
+    model: "str | Path | Bundle | Checkpoint",
+    runner: str = "auto",
+    precision: str = "auto",
+    threads: int | None = None,
+    *,
+    absent: str | None = None,
+) -> Runner:
+    """Open a model on a runner.
+
+    ``model`` is a bundle folder, a checkpoint file, the word "bundled", or an open Bundle or Checkpoint.
+
+    ``runner`` "auto": a bundle runs on the first of onnxruntime and openvino that it has files for in the
+    asked precision and that is installed; a checkpoint runs on torch where it is installed, else on
+    onnxruntime. A checkpoint asked for on onnxruntime or openvino is exported on the way, which needs onnx.
+
+    ``precision`` "auto": fp32 where the bundle has it for the runner, else the first in the manifest.
+
+    ``threads``: CPU threads of the backend, its own choice when None. ``absent`` "zeros" runs a model
+    trained with projected absent persons on zeros (see Runner.use_absent).
+
+    Raises ConfigError (unknown runner, bad threads), BundleError, CheckpointError,
+    MissingDependencyError and EngineError.
+    """
+    if threads is not None and (isinstance(threads, bool) or not 1 <= threads <= MAX_THREADS):
+        raise ConfigError(f"threads is {threads!r}, expected a number from 1 to {MAX_THREADS}")
+    entry = None if runner == "auto" else get_runner(runner)
+    source = _load(model, entry)
+    opened = (
+        _open_bundle(source, entry, precision, threads)
+        if isinstance(source, Bundle)
+        else _open_checkpoint(source, entry, precision, threads)
+    )
+    opened.use_absent(absent)
+    return opened
+
+
+def _load(model: "str | Path | Bundle | Checkpoint", entry: RunnerEntry | None) -> "Bundle | Checkpoint":
+    """The bundle or checkpoint that was named. Files of a bundle are verified when the runner reads them."""
+    from maskclr_edge.checkpoint import read_checkpoint
+
+    if not isinstance(model, str | Path):
+        return model
+    if str(model) == BUNDLED and not Path(BUNDLED).exists():
+        if entry is not None and entry.takes == "checkpoint":
+            return read_checkpoint(bundled_checkpoint())
+        return Bundle.open(bundled_bundle(), verify=False)
+    path = Path(model)
+    if path.is_dir() or path.name == MANIFEST:
+        return Bundle.open(path.parent if path.name == MANIFEST else path, verify=False)
+    if not path.exists():
+        raise BundleError(
+            f"{path}: there is no such bundle or checkpoint; give a bundle folder, a checkpoint file, "
+            f"or the word {BUNDLED}"
+        )
+    return read_checkpoint(path)
+
+
+def _open_bundle(bundle: Bundle, entry: RunnerEntry | None, precision: str, threads: int | None) -> Runner:
+    if entry is None:
+        entry = _first_that_runs(bundle, precision)
+    kind = entry.load()
+    if entry.takes == "checkpoint":
+        raise BundleError(
+            f"{bundle.path}: a bundle holds nothing for runner {entry.name}; give it the checkpoint that the "
+            f"bundle was made from ({bundle.checkpoint.get('name', 'unnamed')})"
+        )
+    require(entry.package)
+    if precision == "auto":
+        has = bundle.precisions(entry.name)
+        precision = "fp32" if "fp32" in has or not has else has[0]
+    return kind.open(bundle, precision, threads)
+
+
+def _first_that_runs(bundle: Bundle, precision: str) -> RunnerEntry:
+    reasons = []
+    for entry in RUNNERS.values():
+        if entry.takes != "bundle" or not (has := bundle.precisions(entry.name)):
+            continue
+        if precision != "auto" and precision not in has:
+            reasons.append(f"{entry.name} has {', '.join(has)}")
+        elif reason := entry.why_not():
+            reasons.append(f"{entry.name}: {reason}")
+        else:
+            return entry
+    asked = "" if precision == "auto" else f" in {precision}"
+    why = "; ".join(reasons) or "it has no encoder and head"
+    raise BundleError(f"{bundle.path}: nothing here can run it{asked} ({why})")
+
+
+def _open_checkpoint(
+    checkpoint: "Checkpoint", entry: RunnerEntry | None, precision: str, threads: int | None
+) -> Runner:
+    if entry is None:
+        entry = RUNNERS["torch" if available("torch") and precision in ("auto", "fp32") else "onnxruntime"]
+    kind = entry.load()
+    require(entry.package)
+    precision = "fp32" if precision == "auto" else precision
+    if entry.takes == "checkpoint":
+        return kind.open(checkpoint, precision, threads)
+    if precision != "fp32":
+        raise ConfigError(
+            f"a checkpoint runs in fp32 and {precision} was asked for; make a bundle first: "
+            f"maskclr-edge export CHECKPOINT --precision {precision} --out BUNDLE"
+        )
+    require("onnx")
+    from maskclr_edge.deploy import export_bundle
+
+    with tempfile.TemporaryDirectory(prefix="maskclr-edge-") as folder:
+        bundle = export_bundle(checkpoint, Path(folder) / "bundle", precisions=("fp32",), verify="corners")
+        return kind.open(bundle, precision, threads)

@@ -1,0 +1,70 @@
+"""Bundles on ONNX Runtime's CPU provider: the runner that always works."""
+
+from typing import Any, ClassVar
+
+from maskclr_edge.errors import BundleError, EngineError
+from maskclr_edge.optional import require
+from maskclr_edge.runtime.bundle import Bundle
+from maskclr_edge.runtime.io_check import ENCODER, HEAD, check_tensors, first_line
+from maskclr_edge.runtime.runner import Floats, Runner
+
+
+class OrtRunner(Runner):
+    """Encoder and head as two ONNX Runtime sessions. Sessions are thread-safe, so calls run side by side."""
+
+    name: ClassVar[str] = "onnxruntime"
+
+    def __init__(self, bundle: Bundle, precision: str, threads: int | None) -> None:
+        super().__init__(bundle.config, bundle.contract, precision)
+        ort = require("onnxruntime")
+        chosen = bundle.select(self.name, precision)
+        self._encoder = _session(ort, bundle, chosen["encoder"], threads)
+        self._header = _session(ort, bundle, chosen["head"], threads)
+        check_tensors(bundle, chosen, _described(self._encoder), _described(self._header))
+        self.details = {"onnxruntime": ort.__version__, "threads": threads or "all cores"}
+
+    @classmethod
+    def open(cls, source: Bundle, precision: str, threads: int | None) -> "OrtRunner":
+        """Open a bundle. Raises BundleError when it has nothing for this runner or its files are broken."""
+        return cls(source, precision, threads)
+
+    def _encode(self, persons: Floats) -> Floats:
+        return _run(self._encoder, ENCODER, persons)
+
+    def _head(self, features: Floats) -> Floats:
+        return _run(self._header, HEAD, features)
+
+    def _close(self) -> None:
+        del self._encoder, self._header
+
+
+def _session(ort: Any, bundle: Bundle, artifact: Any, threads: int | None) -> Any:
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.log_severity_level = 4  # fatal: every error comes back as an exception, and once is enough
+    options.inter_op_num_threads = 1
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    data = bundle.read(artifact)
+    try:
+        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no base of their own
+        file = bundle.path / artifact.file
+        raise BundleError(f"{file}: not taken by ONNX Runtime ({first_line(error)})") from error
+
+
+def _described(session: Any) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Inputs and outputs: name -> shape, with None for what is dynamic."""
+    return tuple(  # type: ignore[return-value]
+        {value.name: [size if isinstance(size, int) else None for size in value.shape] for value in values}
+        for values in (session.get_inputs(), session.get_outputs())
+    )
+
+
+def _run(session: Any, tensors: tuple[str, str], array: Floats) -> Floats:
+    source, result = tensors
+    try:
+        output: Floats = session.run([result], {source: array})[0]
+    except Exception as error:
+        raise EngineError(f"onnxruntime failed on {source} {array.shape}: {first_line(error)}") from error
+    return output
