@@ -1,4 +1,4 @@
-"""The command ``maskclr-edge``: a group that imports a command only when it is called, and one exit for every error."""
+"""The command ``maskclr-edge``: a group that imports a command only when called, and one way out for errors."""
 
 import contextlib
 import difflib
@@ -13,7 +13,7 @@ import click
 from maskclr_edge import __version__
 from maskclr_edge.errors import MaskclrEdgeError
 
-#: command -> what it does, in the order in which a newcomer meets them; the module is maskclr_edge/cli/<command>.py
+#: command -> what it does, in the order in which a newcomer meets them; its module has its name
 COMMANDS: dict[str, str] = {
     "demo": "The whole chain on the bundled model, offline: bundle, evaluation, short bench, live replay.",
     "doctor": "What this machine has, what it can run, and what to install for the rest.",
@@ -84,7 +84,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0 good, 2 what the user gave, 1 the rest, 130 interrupted."""
+    """Run the command line; returns its exit code: 0, 2 for what the user gave, 1 for the rest, 130 for Ctrl-C."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     if "_MASKCLR_EDGE_COMPLETE" in os.environ:  # a shell asks for completions: click's own entry answers
         cli.main(args=args, prog_name="maskclr-edge")
@@ -142,7 +142,7 @@ def _one_line(text: str) -> str:
 
 
 def _silence_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not complain about the reader that left."""
+    """Point stdout at nothing, so that the interpreter's last flush does not complain of a reader that left."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
