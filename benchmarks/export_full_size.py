@@ -1,0 +1,93 @@
+"""Export of the published size of network: an upstream-format checkpoint of random weights, to a bundle.
+
+    python benchmarks/export_full_size.py [--classes 60] [--precision fp32,int8] [--keep FOLDER]
+
+Every step is the command a user types, in a process of its own, with its time and peak memory.
+Writes benchmarks/results/YYYY-MM-DD_full_size.json. Making the checkpoint and converting it need torch.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from maskclr_edge.bench.process import ProcessRun, run_process
+from maskclr_edge.bench.results import result_document, write_dated
+from maskclr_edge.errors import MaskclrEdgeError
+from maskclr_edge.runtime import Bundle
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+#: what upstream's training leaves behind: prefix, optimiser state, and layers that actions never use
+MAKE = """
+import sys, torch
+from maskclr_edge.checkpoint import ModelConfig
+from maskclr_edge.model import ActionNet
+torch.manual_seed(0)
+config = ModelConfig(num_classes=int(sys.argv[2]))
+net = ActionNet(config).eval()
+state = {f"module.{name}": value for name, value in net.state_dict().items()}
+state["module.backbone.head.weight"] = torch.zeros(3, config.dim_rep)
+state["module.backbone.head.bias"] = torch.zeros(3)
+best = torch.tensor(0.0)
+torch.save({"epoch": 0, "lr": 1e-4, "optimizer": {}, "model": state, "best_acc": best}, sys.argv[1])
+print(sum(value.numel() for value in net.parameters()))
+"""
+
+
+def main() -> int:
+    """Run the steps and write, and give the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--classes", type=int, default=60)
+    parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--keep", type=Path, help="leave checkpoint and bundle in this folder")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = measure(arguments, arguments.keep or Path(folder))
+        except MaskclrEdgeError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return error.exit_code
+    print(path)
+    return 0
+
+
+def measure(arguments: argparse.Namespace, folder: Path) -> Path:
+    """Make, convert, export; collect what each took and the parity that the bundle states."""
+    folder.mkdir(parents=True, exist_ok=True)
+    upstream, checkpoint, bundle = (
+        folder / "upstream.bin",
+        folder / "checkpoint.safetensors",
+        folder / "bundle",
+    )
+    edge = [sys.executable, "-m", "maskclr_edge"]
+    made = run_process([sys.executable, "-c", MAKE, str(upstream), str(arguments.classes)])
+    steps = [step("make an upstream checkpoint", made, upstream)]
+    converted = run_process([*edge, "convert", str(upstream), "--out", str(checkpoint)])
+    steps.append(step("maskclr-edge convert", converted, checkpoint))
+    export = [*edge, "export", str(checkpoint), "--out", str(bundle), "--precision", arguments.precision]
+    steps.append(step(f"maskclr-edge export --precision {arguments.precision}", run_process(export), bundle))
+    parity = {name: dict(values) for name, values in Bundle.open(bundle).parity.items()}
+    results = {"parameters": int(made.output.split()[-1]), "steps": steps, "parity": parity}
+    settings = {"classes": arguments.classes, "precision": arguments.precision, "weights": "random, seed 0"}
+    return write_dated(arguments.out, result_document("full_size", results, settings=settings))
+
+
+def step(what: str, run: ProcessRun, written: Path) -> dict[str, Any]:
+    """One line of the result."""
+    files = [written] if written.is_file() else [path for path in written.rglob("*") if path.is_file()]
+    found = {
+        "step": what, "seconds": run.seconds, "peak_memory_mb": run.peak_memory_mb,
+        "bytes": sum(path.stat().st_size for path in files),
+    }  # fmt: skip
+    print(json.dumps(found), file=sys.stderr)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

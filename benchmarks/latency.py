@@ -1,0 +1,71 @@
+"""Latency of the packaged model: every runner and precision, person packing, start-up times.
+
+    python benchmarks/latency.py [--seconds 2] [--threads N] [--model BUNDLE] [--out FOLDER]
+
+Writes benchmarks/results/YYYY-MM-DD_latency.json.
+"""
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from maskclr_edge.bench.packing import measure_packing
+from maskclr_edge.bench.results import result_document, write_dated
+from maskclr_edge.bench.startup import first_answer_waits, help_wait
+from maskclr_edge.bench.suite import Plan, opened, run_suite, variants
+from maskclr_edge.bench.timing import Budget
+from maskclr_edge.errors import MaskclrEdgeError
+
+RESULTS = Path(__file__).resolve().parent / "results"
+
+
+def main() -> int:
+    """Measure and write, and give the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="bundled")
+    parser.add_argument("--runner", action="append", default=[], help="may be given again; all by default")
+    parser.add_argument("--frames", type=int, action="append", default=[], help="may be given again")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each row")
+    parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--runs", type=int, default=5, help="fresh processes for each start-up time")
+    parser.add_argument("--out", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    try:
+        path = measure(arguments)
+    except MaskclrEdgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    print(path)
+    return 0
+
+
+def measure(arguments: argparse.Namespace) -> Path:
+    """Run every part, the suite first, and write the result."""
+    plan = Plan(
+        (arguments.model,), tuple(arguments.runner), frames=tuple(arguments.frames),
+        threads=arguments.threads,
+        budget=Budget(seconds=arguments.seconds, min_samples=100, patience=10),
+    )  # fmt: skip
+    suite = run_suite(plan, lambda done, total, what: print(f"{done + 1}/{total} {what}", flush=True))
+    found = variants(arguments.model, plan.runners)
+    packing = []
+    for variant, classifier in opened(found, plan.threads):
+        if isinstance(classifier, MaskclrEdgeError) or classifier.contract.absent != "zeros":
+            continue
+        for frames in plan.frames or (classifier.contract.frames,):
+            print(f"packing {variant.runner} {variant.precision} T={frames}", flush=True)
+            packing.append(asdict(measure_packing(classifier.runner, frames=frames, budget=plan.budget)))
+    waits = [help_wait(arguments.runs)]
+    for variant in found:
+        if not variant.reason and variant.runner != "torch":
+            print(f"start-up {variant.runner} {variant.precision}", flush=True)
+            waits += first_answer_waits(arguments.model, variant.runner, variant.precision, arguments.runs)
+    results = {**suite.to_dict(), "packing": packing, "startup": [asdict(wait) for wait in waits]}
+    return write_dated(arguments.out, result_document("latency", results, settings=plan.to_dict()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""Write the measured sections of the README from the newest result files, or check that they are so.
+
+    python benchmarks/readme.py            # after a benchmark: fill the sections
+    python benchmarks/readme.py --check    # exit code 1 when a section is not what the result files say
+
+A section stands between <!-- results:NAME --> and <!-- /results:NAME -->; NAME is a key of SECTIONS below.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from maskclr_edge.bench.machine import machine_line
+from maskclr_edge.bench.markdown import fill_sections, markdown_table, sections
+from maskclr_edge.bench.results import newest_result, read_result
+from maskclr_edge.errors import DataError, MaskclrEdgeError
+from maskclr_edge.files import write_atomically
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def accuracy(results: dict[str, Any]) -> str:
+    """Top-1 of the packaged model per runner and precision."""
+    rows = [
+        [
+            row["runner"],
+            row["precision"],
+            f"{row['top1']:.2f}",
+            f"{row['top5']:.2f}",
+            f"{row['mean_class']:.2f}",
+        ]
+        for row in results["rows"]
+        if row["model"] == "bundled"
+    ]
+    return markdown_table(["runner", "precision", "top-1 %", "top-5 %", "mean class %"], rows, "llrrr")
+
+
+def seeds(results: dict[str, Any]) -> str:
+    """Top-1 of checkpoints trained with other seeds."""
+    rows = [[row["model"], f"{row['top1']:.2f}"] for row in results["rows"] if row["model"] != "bundled"]
+    return markdown_table(["checkpoint", "top-1 %"], rows, "lr")
+
+
+def latency(results: dict[str, Any]) -> str:
+    """Latency of the network alone, one clip at a time."""
+    rows = [
+        [
+            str(row["frames"]), str(row["persons"]), row["runner"], row["precision"],
+            *(f"{row['latency'][key]:.2f}" for key in ("p50_ms", "p90_ms", "p95_ms", "p99_ms")),
+            f"{row['clips_per_second']:.0f}",
+        ]
+        for row in sorted(results["measurements"], key=lambda row: (row["frames"], row["persons"]))
+        if row["scenario"] == "network"
+    ]  # fmt: skip
+    headers = ["T", "persons", "runner", "precision", "p50 ms", "p90", "p95", "p99", "clips/s"]
+    return markdown_table(headers, rows, "rrllrrrrr")
+
+
+def end_to_end(results: dict[str, Any]) -> str:
+    """Raw keypoints to ranked labels, and the preprocessing in it."""
+    rows = [
+        [
+            row["scenario"], row["runner"], row["precision"], str(row["frames"]), str(row["persons"]),
+            f"{row['latency']['p50_ms']:.2f}", f"{row['latency']['p99_ms']:.2f}",
+        ]
+        for row in results["measurements"]
+        if row["scenario"] != "network"
+    ]  # fmt: skip
+    headers = ["what", "runner", "precision", "T", "persons", "p50 ms", "p99 ms"]
+    return markdown_table(headers, rows, "lllrrrr")
+
+
+def packing(results: dict[str, Any]) -> str:
+    """One person in a two-person model against one person alone."""
+    rows = [
+        [
+            row["runner"], row["precision"], str(row["frames"]), f"{row['one_of_two_ms']:.2f}",
+            f"{row['one_ms']:.2f}", f"{row['ratio']:.3f} ({row['low']:.3f} to {row['high']:.3f})",
+        ]
+        for row in results["packing"]
+    ]  # fmt: skip
+    headers = ["runner", "precision", "T", "M=2, one absent, ms", "M=1, ms", "ratio (95 % interval)"]
+    return markdown_table(headers, rows, "llrrrr")
+
+
+def startup(results: dict[str, Any]) -> str:
+    """What a user waits for before the first answer."""
+    rows = [[row["what"], f"{row['median_s']:.2f}", f"{row['worst_s']:.2f}"] for row in results["startup"]]
+    return markdown_table(["what", "median s", "slowest s"], rows, "lrr")
+
+
+def full_size(results: dict[str, Any]) -> str:
+    """Export of the published size of network, step by step."""
+    rows = [
+        [
+            row["step"], f"{row['seconds']:.1f}", f"{row['peak_memory_mb']:.0f}",
+            f"{row['bytes'] / 1e6:.1f}" if row["bytes"] else "",
+        ]
+        for row in results["steps"]
+    ]  # fmt: skip
+    lines = [
+        f"- {precision}: max |Δ logit| {parity['max_abs_error']:.2g}, at a largest |logit| of "
+        f"{parity['max_abs_logit']:.3g}"
+        for precision, parity in results["parity"].items()
+    ]
+    table = markdown_table(["step", "s", "peak memory MB", "written MB"], rows, "lrrr")
+    return f"{results['parameters'] / 1e6:.1f} M parameters.\n\n{table}\n\n" + "\n".join(lines)
+
+
+#: section -> the result it is made from, and how
+SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "accuracy": ("accuracy", accuracy),
+    "seeds": ("accuracy", seeds),
+    "latency": ("latency", latency),
+    "end_to_end": ("latency", end_to_end),
+    "packing": ("latency", packing),
+    "startup": ("latency", startup),
+    "full_size": ("full_size", full_size),
+}
+
+
+def section(name: str, folder: Path) -> str:
+    """One section as Markdown, with date, machine and source file. DataError when there is no result."""
+    if name not in SECTIONS:
+        raise DataError(f"there is no section {name}; there are {', '.join(SECTIONS)}")
+    result, render = SECTIONS[name]
+    path = newest_result(folder, result)
+    if path is None:
+        raise DataError(f"section {name} needs a result {result}: run python benchmarks/{result}.py first")
+    document = read_result(path)
+    source = f"{document['created'][:10]}, {machine_line(document['machine'])}"
+    return (
+        f"{render(document['results'])}\n\n<sub>{source}; [{path.name}](benchmarks/results/{path.name})</sub>"
+    )
+
+
+def filled(text: str, folder: Path) -> str:
+    """The README's text with all its sections as the result files have them."""
+    return fill_sections(text, {name: section(name, folder) for name in sections(text)})
+
+
+def main() -> int:
+    """Fill or check, and give the exit code."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a section differs")
+    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    text = arguments.readme.read_text(encoding="utf-8")
+    try:
+        wanted = filled(text, arguments.results)
+    except MaskclrEdgeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    if wanted == text:
+        print(f"{arguments.readme.name}: {len(sections(text))} sections are what the results say")
+        return 0
+    if arguments.check:
+        print(
+            f"error: {arguments.readme.name} differs from the results; run python benchmarks/readme.py",
+            file=sys.stderr,
+        )
+        return 1
+    write_atomically(arguments.readme, wanted.encode())
+    print(f"{arguments.readme.name}: {len(sections(text))} sections written")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

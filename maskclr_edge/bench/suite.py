@@ -1,0 +1,177 @@
+"""A whole bench: every asked-for runner, precision, length and person count of some models, in one run."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from maskclr_edge.bench.scenarios import (
+    Measurement,
+    measure_end_to_end,
+    measure_network,
+    measure_preprocessing,
+)
+from maskclr_edge.bench.statistics import CONFIDENCE, PERCENTILE_RULE
+from maskclr_edge.bench.timing import STEADY_CALLS, STEADY_TOLERANCE, Budget, Progress
+from maskclr_edge.errors import MaskclrEdgeError
+from maskclr_edge.runtime import BUNDLED, RUNNERS, Bundle, Classifier, RunnerEntry, bundled_bundle, get_runner
+from maskclr_edge.skeleton import SkeletonContract
+
+#: lengths measured beside the contract's own, where it allows them: one, three and eight seconds at 30 fps
+COMMON_FRAMES = (30, 81, 243)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run a model on this machine, or the reason why it cannot be run."""
+
+    model: str
+    runner: str
+    precision: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure. Empty `runners`, `precisions`, `frames` and `persons` mean all that the model has."""
+
+    models: tuple[str, ...] = ("bundled",)
+    runners: tuple[str, ...] = ()
+    precisions: tuple[str, ...] = ()
+    frames: tuple[int, ...] = ()
+    persons: tuple[int, ...] = ()
+    batch: int = 1
+    threads: int | None = None
+    budget: Budget = field(default_factory=Budget)
+    end_to_end: bool = True
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings for a result file, with the rules by which its numbers were made."""
+        return {
+            **asdict(self),
+            "models": [label(model) for model in self.models],
+            "percentile_rule": PERCENTILE_RULE,
+            "interval": f"{CONFIDENCE:.0%} circular block bootstrap of p50",
+            "steady_state": f"medians of two runs of {STEADY_CALLS} calls within {STEADY_TOLERANCE:.0%}",
+        }
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What came out: the rows, and the variants that could not be measured, with their reasons."""
+
+    measurements: tuple[Measurement, ...]
+    skipped: tuple[Variant, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The results for a result file."""
+        return {
+            "measurements": [row.to_dict() for row in self.measurements],
+            "skipped": [{**asdict(variant), "model": label(variant.model)} for variant in self.skipped],
+        }
+
+
+def variants(model: str, runners: Sequence[str] = (), precisions: Sequence[str] = ()) -> list[Variant]:
+    """Every runner and precision of a model (a bundle, a checkpoint or "bundled").
+
+    With no `runners`, all known ones; with no `precisions`, all that the model has for a runner. What cannot
+    run here has its reason. ConfigError for an unknown runner, BundleError for a broken bundle.
+    """
+    found = []
+    bundle = _bundle(model)
+    for entry in [get_runner(name) for name in runners or RUNNERS]:
+        has, reason = _precisions(entry, model, bundle)
+        for precision in precisions or has or ("any",):
+            why = reason
+            if not why and precision not in has:
+                why = f"the model has no {precision} for {entry.name}, only {', '.join(has)}"
+            found.append(Variant(model, entry.name, precision, why))
+    return found
+
+
+def _bundle(model: str) -> Bundle | None:
+    """The bundle that a model's name means; None for a checkpoint."""
+    if model == BUNDLED and not Path(BUNDLED).exists():
+        return Bundle.open(bundled_bundle(), verify=False)
+    return Bundle.open(model, verify=False) if Path(model).is_dir() else None
+
+
+def _precisions(entry: RunnerEntry, model: str, bundle: Bundle | None) -> tuple[tuple[str, ...], str | None]:
+    """What a model has for a runner, and why it cannot run on it."""
+    if reason := entry.why_not():
+        return (), reason
+    if bundle is None or (entry.takes == "checkpoint" and model == BUNDLED):
+        return ("fp32",), None
+    if entry.takes == "checkpoint":
+        return (), f"a bundle holds nothing for {entry.name}; name its checkpoint as a second model"
+    has = bundle.precisions(entry.name)
+    return has, None if has else f"the bundle holds nothing for {entry.name}"
+
+
+def label(model: str) -> str:
+    """A model's name in tables and files: as given, but only the end of a path into somebody's disk."""
+    path = Path(model)
+    return path.name if path.is_absolute() or ".." in path.parts else path.as_posix()
+
+
+def opened(
+    found: Sequence[Variant], threads: int | None = None
+) -> Iterator[tuple[Variant, Classifier | MaskclrEdgeError]]:
+    """Each variant that can run, opened and closed again; where that fails, the error in its place."""
+    for variant in found:
+        if variant.reason:
+            continue
+        try:
+            classifier = Classifier.open(
+                variant.model, runner=variant.runner, precision=variant.precision, threads=threads
+            )
+        except MaskclrEdgeError as error:
+            yield variant, error
+            continue
+        with classifier:
+            yield variant, classifier
+
+
+def run_suite(plan: Plan, progress: Progress | None = None) -> Suite:
+    """Measure a plan. ConfigError when a length or number of persons is outside a model's contract."""
+    found = [one for model in plan.models for one in variants(model, plan.runners, plan.precisions)]
+    skipped = [variant for variant in found if variant.reason]
+    rows: list[Measurement] = []
+    prepared: set[str] = set()
+    runnable = len(found) - len(skipped)
+    for done, (variant, classifier) in enumerate(opened(found, plan.threads)):
+        if isinstance(classifier, MaskclrEdgeError):
+            skipped.append(replace(variant, reason=str(classifier)))
+            continue
+        contract = classifier.contract
+        shapes = [(t, m) for t in _frames(plan, contract) for m in _persons(plan, contract)]
+        for step, (frames, persons) in enumerate(shapes):
+            if progress:
+                what = f"{variant.runner} {variant.precision}, T={frames}, {persons} in view"
+                progress(done * len(shapes) + step, runnable * len(shapes), what)
+            rows.append(
+                measure_network(
+                    classifier.runner, model=label(variant.model), frames=frames, persons=persons,
+                    batch=plan.batch, threads=plan.threads, budget=plan.budget,
+                )
+            )  # fmt: skip
+        if not plan.end_to_end:
+            continue
+        for persons in _persons(plan, contract):
+            common = {"model": label(variant.model), "persons": persons, "budget": plan.budget}
+            if variant.model not in prepared:
+                rows.append(measure_preprocessing(contract, frames=contract.frames, **common))
+            rows.append(measure_end_to_end(classifier, threads=plan.threads, **common))
+        prepared.add(variant.model)
+    return Suite(tuple(rows), tuple(skipped))
+
+
+def _frames(plan: Plan, contract: SkeletonContract) -> tuple[int, ...]:
+    if plan.frames:
+        return plan.frames
+    usual = {contract.frames, *COMMON_FRAMES}
+    return tuple(sorted(t for t in usual if contract.min_frames <= t <= contract.max_frames))
+
+
+def _persons(plan: Plan, contract: SkeletonContract) -> tuple[int, ...]:
+    return plan.persons or tuple(range(1, contract.persons + 1))

@@ -1,0 +1,125 @@
+"""The README's measured sections: made from result files alone."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from maskclr_edge.bench.results import result_document, write_result
+from maskclr_edge.bench.statistics import summarize
+from maskclr_edge.errors import DataError
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "benchmarks" / "readme.py"
+
+
+@pytest.fixture(scope="module")
+def readme() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("benchmarks_readme", SCRIPT)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def measurement(scenario: str, frames: int, p50: float) -> dict[str, Any]:
+    warmup = {"calls": 16, "seconds": 0.1, "first_ms": 9.0, "steady": True}
+    latency = summarize([p50] * 100).to_dict()
+    shape = {"frames": frames, "persons": 1, "batch": 1, "threads": None}
+    names = {"scenario": scenario, "model": "bundled", "runner": "onnxruntime", "precision": "fp32"}
+    return {**names, **shape, "latency": latency, "clips_per_second": 1000 / p50, "warmup": warmup}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    runner = {"runner": "onnxruntime", "precision": "fp32"}
+    ratio = {"one_of_two_ms": 4.1, "one_ms": 4.0, "ratio": 1.025, "low": 1.01, "high": 1.04}
+    wait = {
+        "what": "maskclr-edge --help",
+        "runs": 5,
+        "median_s": 0.12,
+        "worst_s": 0.2,
+        "peak_memory_mb": 30.0,
+    }
+    score = {**runner, "count": 10, "top5": 100.0, "mean_class": 90.0}
+    step = {"step": "maskclr-edge export", "seconds": 9.0, "peak_memory_mb": 800.0, "bytes": 241_000_000}
+    rows = [
+        measurement("network", 81, 4.0),
+        measurement("network", 30, 2.5),
+        measurement("end-to-end", 81, 5),
+    ]
+    packing = [{**runner, "frames": 81, **ratio}]
+    scores = [
+        {"model": "bundled", "top1": 96.12, **score},
+        {"model": "seed1.safetensors", "top1": 95.5, **score},
+    ]
+    parity = {"fp32": {"max_abs_error": 1e-6, "max_abs_logit": 2.0}}
+    contents: dict[str, dict[str, Any]] = {
+        "latency": {"measurements": rows, "skipped": [], "packing": packing, "startup": [wait]},
+        "accuracy": {"rows": scores, "skipped": []},
+        "full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
+    }
+    for name, result in contents.items():
+        write_result(
+            tmp_path / "results" / f"2026-11-24_{name}.json", result_document(name, result, settings={})
+        )
+    return tmp_path / "results"
+
+
+def test_every_section_renders(readme: ModuleType, results: Path) -> None:
+    text = "".join(f"<!-- results:{name} -->\n<!-- /results:{name} -->\n" for name in readme.SECTIONS)
+    filled = readme.filled(text, results)
+    assert readme.filled(filled, results) == filled
+    assert "| onnxruntime | fp32 | 96.12 | 100.00 | 90.00 |" in filled
+    assert "| seed1.safetensors | 95.50 |" in filled
+    assert filled.index("| 30 | 1 | onnxruntime | fp32 | 2.50 |") < filled.index(
+        "| 81 | 1 | onnxruntime | fp32 | 4.00 |"
+    )
+    assert "1.025 (1.010 to 1.040)" in filled
+    assert "60.4 M parameters" in filled
+    assert filled.count("2026-11-24_latency.json](benchmarks/results/2026-11-24_latency.json)") == 4
+
+
+def test_a_section_without_a_result_is_an_error(readme: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"run python benchmarks/latency\.py first"):
+        readme.filled("<!-- results:latency -->\n<!-- /results:latency -->\n", tmp_path)
+    with pytest.raises(DataError, match="no section nonsense"):
+        readme.filled("<!-- results:nonsense -->\n<!-- /results:nonsense -->\n", tmp_path)
+
+
+def test_check_fails_until_written(results: Path, tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    page.write_text("x\n<!-- results:startup -->\ntyped by hand: 0.01 s\n<!-- /results:startup -->\ny\n")
+
+    def run(*flags: str) -> "subprocess.CompletedProcess[str]":
+        argv = [sys.executable, str(SCRIPT), "--readme", str(page), "--results", str(results), *flags]
+        return subprocess.run(argv, capture_output=True, text=True, check=False)
+
+    before = page.read_text()
+    checked = run("--check")
+    assert checked.returncode == 1
+    assert "differs from the results" in checked.stderr
+    assert page.read_text() == before
+    assert run().returncode == 0
+    assert "typed by hand" not in page.read_text()
+    assert page.read_text().startswith("x\n")
+    assert page.read_text().endswith("y\n")
+    assert run("--check").returncode == 0
+
+
+def test_the_readme_says_what_was_measured(readme: ModuleType) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert readme.filled(text, readme.RESULTS) == text, "run: python benchmarks/readme.py"
+
+
+def test_every_script_has_help() -> None:
+    for script in sorted(SCRIPT.parent.glob("*.py")):
+        done = subprocess.run(
+            [sys.executable, str(script), "--help"], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stderr
+        assert "usage:" in done.stdout
