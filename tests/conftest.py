@@ -1,8 +1,15 @@
 """Fixtures that every test may use; real data where this checkout has it beside it."""
 
+import hashlib
+import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+
+from maskclr_edge.skeleton import SkeletonContract
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
@@ -23,3 +30,117 @@ def shared_data() -> Path:
 def shared_footage() -> Path:
     """Folder of real video footage."""
     return _shared("footage")
+
+
+class TinyBundle:
+    """A bundle written by hand: a small network in two ONNX graphs, and the same network in NumPy.
+
+    The encoder is 0.05 * sum over T of tanh(x W + b), so that an absent person's features depend on T.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        rng = np.random.default_rng(7)
+        self.w1, self.b1 = (rng.normal(size=size).astype(np.float32) for size in ((3, 4), (4,)))
+        self.w2, self.b2 = (rng.normal(size=size).astype(np.float32) for size in ((68, 5), (5,)))
+
+    def logits(self, clips: np.ndarray, slots: int = 2) -> np.ndarray:
+        """The padded run: every slot of every clip through the encoder, absent or not."""
+        count, persons, frames = clips.shape[:3]
+        padded = np.zeros((count, slots, frames, 17, 3), np.float64)
+        padded[:, :persons] = clips
+        features = 0.05 * np.tanh(padded @ self.w1 + self.b1).sum(axis=2).reshape(count, slots, 68)
+        return features.mean(axis=1) @ self.w2 + self.b2
+
+    def write(
+        self,
+        folder: str = "bundle",
+        *,
+        contract: dict[str, Any] | None = None,
+        model: dict[str, Any] | None = None,
+        runners: Sequence[str] = ("onnxruntime", "openvino"),
+        precisions: Sequence[str] = ("fp32",),
+    ) -> Path:
+        """Write the bundle, with changes to its contract and model, and return its folder."""
+        path = self.root / folder
+        path.mkdir()
+        graphs = {"encoder": self._encoder(), "head": self._head()}
+        artifacts = []
+        for precision in precisions:
+            for role, data in graphs.items():
+                file = f"{role}.{precision}.onnx"
+                (path / file).write_bytes(data)
+                artifacts.append(
+                    {
+                        **{"file": file, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)},
+                        **{"role": role, "kind": "onnx", "precision": precision, "read_back": {}},
+                        **{"runners": list(runners), "shapes": {}, "built_for": None, "parity": None},
+                    }
+                )
+        names = ("clap", "jump", "sit", "squat", "wave")
+        sizes = {"num_classes": 5, "dim_feat": 8, "dim_rep": 4, "depth": 1, "num_heads": 2, "hidden_dim": 8}
+        manifest = {
+            "format": "maskclr-edge-bundle",
+            "version": 1,
+            "model": sizes | (model or {}),
+            "contract": SkeletonContract(names, 30).to_dict() | (contract or {}),
+            "checkpoint": {"name": "tiny", "sha256": "", "info": {}},
+            "built_by": {"maskclr_edge": "0.1.0"},
+            "created": "2026-01-01T00:00:00Z",
+            "artifacts": artifacts,
+            "parity": {},
+        }
+        (path / "manifest.json").write_text(json.dumps(manifest))
+        return path
+
+    def _encoder(self) -> bytes:
+        from onnx import TensorProto, helper, numpy_helper
+
+        nodes = [
+            helper.make_node("MatMul", ["persons", "w"], ["product"]),
+            helper.make_node("Add", ["product", "b"], ["sum"]),
+            helper.make_node("Tanh", ["sum"], ["tanh"]),
+            helper.make_node("ReduceSum", ["tanh", "axis"], ["summed"], keepdims=0),
+            helper.make_node("Mul", ["summed", "factor"], ["scaled"]),
+            helper.make_node("Reshape", ["scaled", "shape"], ["features"]),
+        ]
+        constants = {
+            **{"w": self.w1, "b": self.b1, "axis": np.array([1]), "factor": np.float32(0.05)},
+            "shape": np.array([-1, 68]),
+        }
+        return self._model(
+            nodes,
+            helper.make_tensor_value_info("persons", TensorProto.FLOAT, ["P", "T", 17, 3]),
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["P", 68]),
+            [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+        )
+
+    def _head(self) -> bytes:
+        from onnx import TensorProto, helper, numpy_helper
+
+        nodes = [
+            helper.make_node("ReduceMean", ["features", "axis"], ["mean"], keepdims=0),
+            helper.make_node("Gemm", ["mean", "w", "b"], ["logits"]),
+        ]
+        constants = {"w": self.w2, "b": self.b2, "axis": np.array([1])}
+        return self._model(
+            nodes,
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", "S", 68]),
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["N", 5]),
+            [numpy_helper.from_array(value, name) for name, value in constants.items()],
+        )
+
+    @staticmethod
+    def _model(nodes: Any, source: Any, result: Any, constants: Any) -> bytes:
+        from onnx import helper
+
+        graph = helper.make_graph(nodes, "tiny", [source], [result], constants)
+        opsets = [helper.make_opsetid("", 20)]
+        data: bytes = helper.make_model(graph, opset_imports=opsets, ir_version=9).SerializeToString()
+        return data
+
+
+@pytest.fixture
+def tiny_bundle(tmp_path: Path) -> TinyBundle:
+    """Writer of hand-made bundles in a folder of the test's own."""
+    return TinyBundle(tmp_path)

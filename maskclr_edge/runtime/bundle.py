@@ -173,10 +173,10 @@ def _load_manifest(root: Path) -> Mapping[str, Any]:
     if not isinstance(manifest, dict):
         raise BundleError(f"{file}: is a JSON {type(manifest).__name__}, an object was expected")
     if manifest.get("format") != FORMAT:
-        raise BundleError(f"{file}: format is {str(manifest.get('format'))[:60]!r}, expected {FORMAT!r}")
+        raise BundleError(f"{file}: format is {manifest.get('format')!r:.60}, expected {FORMAT!r}")
     version = manifest.get("version")
     if isinstance(version, bool) or not isinstance(version, int) or version < 1:
-        raise BundleError(f"{file}: version is {str(version)[:60]!r}, a whole number from 1 was expected")
+        raise BundleError(f"{file}: version is {version!r:.60}, a whole number from 1 was expected")
     if version > VERSION:
         raise BundleError(
             f"{file}: bundle version {version} is newer than the {VERSION} that this maskclr-edge reads; "

@@ -78,12 +78,12 @@ def _load(model: "str | Path | Bundle | Checkpoint", entry: RunnerEntry | None) 
 def _open_bundle(bundle: Bundle, entry: RunnerEntry | None, precision: str, threads: int | None) -> Runner:
     if entry is None:
         entry = _first_that_runs(bundle, precision)
-    kind = entry.load()
     if entry.takes == "checkpoint":
         raise BundleError(
             f"{bundle.path}: a bundle holds nothing for runner {entry.name}; give it the checkpoint that the "
             f"bundle was made from ({bundle.checkpoint.get('name', 'unnamed')})"
         )
+    kind = entry.load()
     require(entry.package)
     if precision == "auto":
         has = bundle.precisions(entry.name)

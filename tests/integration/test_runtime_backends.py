@@ -1,0 +1,237 @@
+"""ONNX Runtime and OpenVINO on a hand-made bundle: the padded run's numbers, threads, errors."""
+
+import hashlib
+import json
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import maskclr_edge
+from maskclr_edge.errors import BundleError, ConfigError, EngineError, MissingDependencyError, ShapeError
+from maskclr_edge.optional import available
+from maskclr_edge.runtime import RUNNERS, Bundle, Classifier, bundled, open_runner
+
+BACKENDS = [
+    pytest.param(name, marks=pytest.mark.skipif(not available(name), reason=f"{name} is not installed"))
+    for name in ("onnxruntime", "openvino")
+]
+
+
+def clips(count: int = 1, persons: int = 2, frames: int = 6, seed: int = 0) -> np.ndarray:
+    points = np.random.default_rng(seed).uniform(-1, 1, (count, persons, frames, 17, 3))
+    return points.astype(np.float32)
+
+
+def replace_artifact(path: Path, role: str, data: bytes) -> None:
+    """Put other content in a bundle whose manifest vouches for it."""
+    file = path / f"{role}.fp32.onnx"
+    file.write_bytes(data)
+    manifest = json.loads((path / "manifest.json").read_text())
+    for artifact in manifest["artifacts"]:
+        if artifact["role"] == role:
+            artifact.update(bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+    (path / "manifest.json").write_text(json.dumps(manifest))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("frames", [1, 2, 17, 243])
+def test_packing_equals_the_padded_run(tiny_bundle: Any, backend: str, frames: int) -> None:
+    batch = clips(5, frames=frames)
+    batch[1, 1] = batch[2, 0] = batch[3] = 0
+    with open_runner(tiny_bundle.write(), backend) as runner:
+        logits = runner.infer(batch)
+        assert (logits.shape, logits.dtype) == ((5, 5), np.float32)
+        assert np.allclose(logits, tiny_bundle.logits(batch), atol=1e-4)
+        for index in range(5):  # one at a time: other groups of persons, the same answers
+            assert np.allclose(runner.infer(batch[index]), logits[index], atol=1e-5)
+        assert np.allclose(runner.infer(batch[:, :1]), tiny_bundle.logits(batch[:, :1]), atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_absent_persons_never_reach_the_backend(
+    tiny_bundle: Any, backend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_runner(tiny_bundle.write(), backend) as runner:
+        seen = []
+        encode = runner._encode
+        monkeypatch.setattr(
+            runner, "_encode", lambda persons: (seen.append(len(persons)), encode(persons))[1]
+        )
+        batch = clips(4)
+        batch[:3, 1] = 0
+        for _ in range(3):
+            runner.infer(batch)
+        assert sorted(seen) == [1, 5, 5, 5]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_infer_from_many_threads(tiny_bundle: Any, backend: str) -> None:
+    batches = [clips(1 + seed % 3, frames=1 + seed % 5, seed=seed) for seed in range(40)]
+    for batch in batches[::2]:
+        batch[:, 1] = 0
+    with open_runner(tiny_bundle.write(), backend, threads=1) as runner, ThreadPoolExecutor(4) as pool:
+        for batch, logits in zip(batches, pool.map(runner.infer, batches), strict=True):
+            assert np.allclose(logits, tiny_bundle.logits(batch), atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_results_do_not_change_under_a_later_call(tiny_bundle: Any, backend: str) -> None:
+    with open_runner(tiny_bundle.write(), backend) as runner:
+        first = runner.infer(clips(seed=1))
+        kept = first.copy()
+        runner.infer(clips(seed=2))
+        assert np.array_equal(first, kept)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_projected_bundles(tiny_bundle: Any, backend: str) -> None:
+    path = tiny_bundle.write(contract={"absent": "projected"})
+    batch = clips(2)
+    batch[:, 1] = 0.25
+    with open_runner(path, backend) as runner:
+        assert np.allclose(runner.infer(batch), tiny_bundle.logits(batch), atol=1e-4)
+        with pytest.raises(ShapeError):
+            runner.infer(batch[:, :1])
+    with open_runner(path, backend, absent="zeros") as runner:
+        assert np.allclose(runner.infer(batch[:, :1]), tiny_bundle.logits(batch[:, :1]), atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("role", ["encoder", "head"])
+@pytest.mark.parametrize("damage", ["truncated", "empty", "noise", "pickle"])
+def test_onnx_that_no_backend_takes(tiny_bundle: Any, backend: str, role: str, damage: str) -> None:
+    path = tiny_bundle.write()
+    whole = (path / f"{role}.fp32.onnx").read_bytes()
+    broken = {
+        "truncated": whole[: len(whole) // 2],
+        "empty": b"",
+        "noise": np.random.default_rng(0).bytes(500),
+        "pickle": b"\x80\x04]\x94.",
+    }
+    replace_artifact(path, role, broken[damage])
+    with pytest.raises(BundleError, match=f"{role}.fp32.onnx") as caught:
+        open_runner(path, backend)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_artifacts_of_another_model(tiny_bundle: Any, backend: str) -> None:
+    path = tiny_bundle.write()
+    with pytest.raises(BundleError, match=r"needs \(\?, 136\); it is of another model"):
+        open_runner(tiny_bundle.write("wide", model={"dim_rep": 8}), backend)
+    encoder = (path / "encoder.fp32.onnx").read_bytes()
+    replace_artifact(path, "head", encoder)
+    with pytest.raises(BundleError, match="has persons where the head has features"):
+        open_runner(path, backend)
+
+
+def test_choice_of_runner_and_precision(tiny_bundle: Any) -> None:
+    both = tiny_bundle.write("both", precisions=("int8", "fp32"))
+    with open_runner(both) as runner:
+        assert (runner.name, runner.precision) == ("onnxruntime", "fp32")
+    with open_runner(both, precision="int8", threads=1) as runner:
+        assert (runner.precision, runner.details["threads"]) == ("int8", 1)
+    with open_runner(str(tiny_bundle.write("one", precisions=("int8",)))) as runner:
+        assert runner.precision == "int8"
+    with open_runner(Bundle.open(both) if both else "") as runner:
+        assert runner.contract.frames == 30
+    with open_runner(both / "manifest.json") as runner:
+        assert runner.config.num_classes == 5
+    with pytest.raises(BundleError, match=r"nothing here can run it in fp16 \(onnxruntime has int8, fp32"):
+        open_runner(both, precision="fp16")
+    with pytest.raises(BundleError, match="nothing for runner onnxruntime in fp16"):
+        open_runner(both, "onnxruntime", "fp16")
+
+
+@pytest.mark.skipif(not available("openvino"), reason="openvino is not installed")
+def test_openvino_runs_fp32_as_fp32(tiny_bundle: Any) -> None:
+    path = tiny_bundle.write(runners=("openvino",))
+    with open_runner(path) as runner:
+        assert runner.name == "openvino"
+        assert runner.details["executed_in"] == "f32"
+
+
+def test_what_cannot_be_opened(tiny_bundle: Any) -> None:
+    path = tiny_bundle.write()
+    with pytest.raises(ConfigError, match="unknown runner 'tensorflow'; known: auto, onnxruntime"):
+        open_runner(path, "tensorflow")
+    for threads in (0, -1, True, 10_000):
+        with pytest.raises(ConfigError, match="threads"):
+            open_runner(path, threads=threads)
+    with pytest.raises(BundleError, match="no such bundle or checkpoint"):
+        open_runner(path / "none")
+    with pytest.raises(BundleError, match=r"give it the checkpoint that the bundle was made from \(tiny\)"):
+        open_runner(path, "torch")
+    for name in ("tensorrt", "tensorrt-rtx"):
+        assert RUNNERS[name].why_not()
+        with pytest.raises(EngineError, match=f"has no {name} runner; use onnxruntime or openvino"):
+            open_runner(path, name)
+
+
+def test_a_backend_that_is_not_installed(tiny_bundle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'maskclr-edge\[openvino\]'"):
+        open_runner(tiny_bundle.write(), "openvino")
+
+
+def test_classifier(tiny_bundle: Any) -> None:
+    keypoints = np.random.default_rng(3).uniform(0, 400, (40, 17, 3))
+    keypoints[..., 2] = 0.9
+    with maskclr_edge.Classifier.open(tiny_bundle.write()) as classifier:
+        answers = classifier(keypoints, layout="coco17", resolution_wh=(640, 480), top=3)
+        probabilities = classifier.probabilities(keypoints[None], "coco17", (640, 480))
+        assert [answer.index for answer in answers] == np.argsort(-probabilities)[:3].tolist()
+        assert answers[0].label == classifier.contract.class_names[answers[0].index]
+        assert answers[0].probability == probabilities.max()
+        assert (probabilities.dtype, probabilities.shape) == (np.float64, (5,))
+        assert probabilities.sum() == pytest.approx(1)
+        assert len(classifier(keypoints, "coco17", (640, 480), top=50)) == 5
+        with pytest.raises(ConfigError, match="top is 0"):
+            classifier(keypoints, "coco17", (640, 480), top=0)
+        with pytest.raises(ConfigError, match="coco17"):
+            classifier(keypoints, "coco71", (640, 480))
+        with pytest.raises(ShapeError, match=r"\(persons, frames, 17, 3\)"):
+            classifier(keypoints[..., :2], "coco17", (640, 480))
+        with pytest.raises(ConfigError, match="gives no embeddings"):
+            classifier.embed(keypoints, "coco17", (640, 480))
+    with pytest.raises(EngineError, match="closed"):
+        classifier(keypoints, "coco17", (640, 480))
+
+
+def test_classifier_ranks_equals_by_index(tiny_bundle: Any) -> None:
+    with Classifier.open(tiny_bundle.write()) as classifier:
+        assert [answer.index for answer in classifier.rank(np.array([0.1, 0.4, 0.1, 0.4, 0.0]))] == [
+            1,
+            3,
+            0,
+            2,
+            4,
+        ]
+
+
+def test_classifier_of_embeddings(tiny_bundle: Any) -> None:
+    path = tiny_bundle.write(model={"head": "embed", "hidden_dim": 5})
+    keypoints = np.random.default_rng(3).uniform(0, 400, (40, 17, 3))
+    with Classifier.open(path) as classifier:
+        assert classifier.embed(keypoints, "coco17", (640, 480)).shape == (5,)
+        assert classifier.embed_clips(clips(3)).shape == (3, 5)
+        for call in (classifier, classifier.probabilities):
+            with pytest.raises(ConfigError, match=r"knows no classes; use embed\(\)"):
+                call(keypoints, "coco17", (640, 480))
+
+
+def test_the_word_bundled(tiny_bundle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tiny_bundle.root
+    monkeypatch.chdir(root)
+    (root / "bundled").mkdir()
+    tiny_bundle.write("bundled/bundle")
+    monkeypatch.setattr(bundled.resources, "files", lambda package: root)
+    monkeypatch.chdir(tempfile.mkdtemp(dir=root))
+    with open_runner("bundled") as runner:
+        assert runner.contract.class_names[0] == "clap"
+    with pytest.raises(BundleError, match="lacks the model that comes with the package"):
+        open_runner("bundled", "torch")
