@@ -5,7 +5,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -22,6 +22,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+
+from maskclr_edge.files import write_atomically
 
 ProgressCallback = Callable[[int, int, str], None]
 
@@ -97,19 +99,7 @@ def write_json(destination: str, data: Any) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
         return
-    target = Path(destination)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    write_atomically(destination, text.encode())
 
 
 def plain(value: Any) -> Any:
@@ -130,16 +120,8 @@ def plain(value: Any) -> Any:
 
 
 def _cell(value: object) -> str:
-    from rich.markup import escape
-
     return f"{value:.2f}" if isinstance(value, float) else escape(str(value))
 
 
 def _is_number(text: str) -> bool:
     return text.strip().rstrip("%x").replace(".", "", 1).replace("-", "", 1).isdigit() or text in {"", "-"}
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

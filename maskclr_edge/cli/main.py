@@ -1,4 +1,4 @@
-"""The command ``maskclr-edge``: a group that imports a command only when called, and one way out for errors."""
+"""The command ``maskclr-edge``: a group that imports a command only when called, and one exit for errors."""
 
 import contextlib
 import difflib
@@ -84,7 +84,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns its exit code: 0, 2 for what the user gave, 1 for the rest, 130 for Ctrl-C."""
+    """Run the command line; the exit code is 0, 2 for what the user gave, 1 for the rest, 130 for Ctrl-C."""
     args = list(sys.argv[1:] if arguments is None else arguments)
     if "_MASKCLR_EDGE_COMPLETE" in os.environ:  # a shell asks for completions: click's own entry answers
         cli.main(args=args, prog_name="maskclr-edge")
@@ -142,7 +142,7 @@ def _one_line(text: str) -> str:
 
 
 def _silence_stdout() -> None:
-    """Point stdout at nothing, so that the interpreter's last flush does not complain of a reader that left."""
+    """Point stdout at nothing: the interpreter's last flush must not complain of a reader that left."""
     with contextlib.suppress(OSError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

@@ -1,0 +1,70 @@
+"""One pass of clips through anything that gives logits."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from maskclr_edge.errors import ShapeError
+from maskclr_edge.evaluation.metrics import class_accuracies, mean_class_accuracy, top_k_accuracy
+
+#: clips (N, M, T, 17, 3) in, logits (N, K) out: a Runner's ``infer``, or a network behind a function
+Infer = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Accuracies in percent, the number of clips, and the logits (N, K) and labels (N,) they come from."""
+
+    top1: float
+    top5: float
+    mean_class: float
+    count: int
+    logits: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+
+    @property
+    def per_class(self) -> npt.NDArray[np.float64]:
+        """Accuracy of each class in percent, (K,); NaN for a class without clips."""
+        return class_accuracies(self.logits, self.labels)
+
+    def summary(self) -> dict[str, float | int]:
+        """The figures that a report or a JSON file holds."""
+        return {"top1": self.top1, "top5": self.top5, "mean_class": self.mean_class, "clips": self.count}
+
+
+def evaluate(
+    infer: Infer,
+    clips: npt.NDArray[Any],
+    labels: npt.ArrayLike,
+    *,
+    batch: int = 32,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Evaluation:
+    """Run all clips (N, M, T, 17, 3), the last short batch included, and compare with labels (N,).
+
+    ``progress`` is called with (done, total, what). Raises ShapeError when there are no clips, labels do not
+    fit, or the logits hold NaN; whatever ``infer`` raises passes through.
+    """
+    truth = np.asarray(labels)
+    total = len(clips)
+    if total == 0 or truth.shape != (total,):
+        raise ShapeError(f"{total} clips came with labels of shape {truth.shape}, expected one label a clip")
+    if batch < 1:
+        raise ShapeError(f"batch is {batch}, expected 1 or more")
+    parts = []
+    for start in range(0, total, batch):
+        parts.append(np.asarray(infer(clips[start : start + batch]), dtype=np.float32))
+        if progress is not None:
+            progress(min(start + batch, total), total, "evaluating")
+    logits = np.concatenate(parts)
+    return Evaluation(
+        top1=top_k_accuracy(logits, truth, 1),
+        top5=top_k_accuracy(logits, truth, 5),
+        mean_class=mean_class_accuracy(logits, truth),
+        count=total,
+        logits=logits,
+        labels=truth.astype(np.int64),
+    )
