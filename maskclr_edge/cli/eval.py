@@ -99,8 +99,13 @@ def _show(
     screen.print(table(f"{facts['model']} on {known.source}, split {facts['split']}", columns, [row]))
     if per_class:
         rows = sorted(_per_class(known, result), key=lambda entry: entry["accuracy"])
-        columns = ("class", "accuracy %", "clips", "most often taken for")
-        screen.print(table("Each class", columns, [tuple(entry.values()) for entry in rows]))
+        screen.print(
+            table(
+                "Each class",
+                ("class", "accuracy %", "clips", "most often taken for"),
+                [tuple(entry.values()) for entry in rows],
+            )
+        )
 
 
 def _per_class(known: AnnotationSet, result: Evaluation) -> list[dict[str, Any]]:

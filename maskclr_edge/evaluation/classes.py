@@ -34,8 +34,8 @@ def match_classes(data: AnnotationSet, class_names: Sequence[str]) -> Annotation
         return data
     if not set(data.class_names) & set(names):
         raise DataError(
-            f"{data.source}: has {len(data.class_names)} classes ({_some(data.class_names)}), the model knows "
-            f"{len(names)} others ({_some(names)}); use data of the classes it was trained on"
+            f"{data.source}: has {len(data.class_names)} classes ({_some(data.class_names)}), the model "
+            f"knows {len(names)} others ({_some(names)}); use data of the classes it was trained on"
         )
     return data.for_classes(names)
 

@@ -12,7 +12,7 @@ from maskclr_edge.errors import ShapeError
 
 
 def top_k_accuracy(logits: npt.ArrayLike, labels: npt.ArrayLike, k: int = 1) -> float:
-    """Percent of clips whose label is among the ``k`` largest logits; 100 where there are no more than k classes.
+    """Percent of clips whose label is among the ``k`` largest logits; 100 where K <= k.
 
     Raises ShapeError for logits that are not (N, K), hold NaN, or do not fit the labels (N,), and for k < 1.
     """
@@ -32,7 +32,7 @@ def class_accuracies(logits: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArra
 
 
 def mean_class_accuracy(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Mean over the classes that have clips of the percent named rightly: a rare class counts like any other."""
+    """Mean of the accuracies of the classes that have clips, in percent: a rare class counts like any other."""
     return float(np.nanmean(class_accuracies(logits, labels)))
 
 
@@ -56,17 +56,17 @@ def _checked(logits: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[npt.NDArray[
     scores, truth = np.asarray(logits), np.asarray(labels)
     if scores.ndim != 2 or 0 in scores.shape or truth.shape != scores.shape[:1]:
         raise ShapeError(
-            f"logits have shape {scores.shape} and labels {truth.shape}, expected (N, K) and (N,) with N, K >= 1"
+            f"logits have shape {scores.shape} and labels {truth.shape}, "
+            "expected (N, K) and (N,) with N, K >= 1"
         )
     if not np.issubdtype(truth.dtype, np.integer):
         raise ShapeError(f"labels are {truth.dtype}, expected whole numbers")
     if truth.min() < 0 or truth.max() >= scores.shape[1]:
         raise ShapeError(
-            f"labels go from {truth.min()} to {truth.max()}, the logits know classes 0 to {scores.shape[1] - 1}"
+            f"labels go from {truth.min()} to {truth.max()}, "
+            f"the logits know classes 0 to {scores.shape[1] - 1}"
         )
     if np.isnan(scores).any():  # a NaN compares as false and would count as a right answer
         bad = int(np.isnan(scores).any(axis=1).argmax())
-        raise ShapeError(
-            f"logits hold NaN (first in clip {bad}), expected numbers; check the model's weights"
-        )
+        raise ShapeError(f"logits hold NaN (first in clip {bad}), check the model's weights")
     return scores, truth.astype(np.int64)
