@@ -8,8 +8,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from maskclr_edge.skeleton import SkeletonContract
+
+# Deadlines and slow-data checks measure the machine, not the code. `make test-full` takes the profile "full".
+settings.register_profile(
+    "quick", max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "full", max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("quick")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

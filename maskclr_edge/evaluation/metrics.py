@@ -32,7 +32,7 @@ def class_accuracies(logits: npt.ArrayLike, labels: npt.ArrayLike) -> npt.NDArra
 
 
 def mean_class_accuracy(logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
-    """Mean of the accuracies of the classes that have clips, in percent: a rare class counts like any other."""
+    """Mean accuracy of the classes that have clips, in percent: a rare class counts like any other."""
     return float(np.nanmean(class_accuracies(logits, labels)))
 
 
