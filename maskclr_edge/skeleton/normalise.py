@@ -56,11 +56,13 @@ def resample_indices(
         chosen = np.sort(np.where(rng.integers(2, size=frames) == 1, np.floor(even), np.ceil(even)))
     else:
         chosen = even + rng.random(frames) * (total / frames)
-    return np.clip(chosen, 0, total - 1).astype(np.int64)
+    indices: npt.NDArray[np.int64] = np.clip(chosen, 0, total - 1).astype(np.int64)
+    return indices
 
 
 def _even(total: int, frames: int) -> npt.NDArray[np.float64]:
-    return np.linspace(0, total, num=frames, endpoint=False, dtype=np.float64)
+    even: npt.NDArray[np.float64] = np.linspace(0, total, num=frames, endpoint=False)
+    return even
 
 
 def select_persons(keypoints: Array, persons: int) -> Array:
