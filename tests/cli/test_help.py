@@ -10,6 +10,10 @@ import pytest
 from maskclr_edge.cli.main import COMMANDS, cli, main
 
 HEAVY = ("torch", "cv2", "onnx", "onnxruntime", "openvino", "tensorrt", "mediapipe", "numpy", "rich", "yaml")
+OPTIONAL = (
+    *("torch", "cv2", "onnx", "openvino", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "mediapipe"),
+    *("onnxruntime_ep_nv_tensorrt_rtx", "pycuda", "cuda", "sklearn", "matplotlib", "scipy", "hypothesis"),
+)
 
 
 def test_help_loads_nothing_heavy() -> None:
@@ -23,6 +27,19 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_help_is_there_on_a_base_install() -> None:
+    """Optional packages are missing on a device; asking what a command does must not need them."""
+    program = (
+        "import sys\n"
+        f"for name in {OPTIONAL}: sys.modules[name] = None\n"  # importing one now raises ImportError
+        "from maskclr_edge.cli.main import COMMANDS, main\n"
+        "bad = [name for name in COMMANDS if main([name, '--help']) != 0]\n"
+        "print('bad:', bad)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.splitlines()[-1] == "bad: []", done.stderr
 
 
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
