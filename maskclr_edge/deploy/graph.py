@@ -1,0 +1,210 @@
+"""The network as two ONNX graphs, written from the weights: nothing is traced, and torch is not needed.
+
+What differs from the published form, with the same results: the attention scale is folded into the query
+weights, attention products are 4-D with the heads second, the softmax over two streams is a sigmoid of the
+difference of their scores, BatchNorm is folded into the linear layer before it, and persons come first.
+"""
+
+import numpy as np
+import onnx
+
+from maskclr_edge.checkpoint import Checkpoint
+from maskclr_edge.deploy.builder import Array, GraphBuilder, Outputs
+from maskclr_edge.errors import ConfigError
+
+STORAGES = ("float32", "float16")
+LAYER_NORM_EPS = 1e-6
+BATCH_NORM_EPS = 1e-5
+NORMALISE_EPS = 1e-12
+
+
+def encoder_graph(
+    checkpoint: Checkpoint, *, storage: str = "float32", importance: bool = False, flat: bool = True
+) -> onnx.ModelProto:
+    """Graph ``persons`` (P, T, 17, 3) -> ``features`` (P, F): DSTformer, tanh, mean over frames.
+
+    storage: "float32", or "float16" for half the bytes at no loss; see :class:`GraphBuilder`. importance adds
+    an output ``importance`` (P, 17): the attention that each joint receives in the ST stream's last spatial
+    attention, as a mean over heads and a sum over queries, through a softmax over joints, as a mean over
+    frames. flat keeps tokens as (P*T*17, D), where ONNX Runtime makes each linear layer one Gemm; without,
+    they are (P*T, 17, D), where it makes integer products of quantised ones.
+    Raises ExportError for weights that float16 cannot hold.
+    """
+    return _Encoder(checkpoint, _builder(storage), flat).model(importance)
+
+
+def head_graph(checkpoint: Checkpoint, *, storage: str = "float32") -> onnx.ModelProto:
+    """Graph ``features`` (N, S, F) -> ``logits`` (N, K): mean over person slots S, then the head.
+
+    With an embedding head the result is the normalised embedding. Raises ExportError as ``encoder_graph``.
+    """
+    config, weights, b = checkpoint.config, checkpoint.weights, _builder(storage)
+    x = b("ReduceMean", ["features", b.ints("head/axis", 1)], "head", keepdims=0)  # (N, F)
+    scale, bias = None, weights["head.fc1.bias"]
+    if config.head == "class":
+        spread = np.sqrt(weights["head.bn.running_var"].astype(np.float64) + BATCH_NORM_EPS)
+        gain = weights["head.bn.weight"] / spread
+        shifted = (bias - weights["head.bn.running_mean"].astype(np.float64)) * gain + weights["head.bn.bias"]
+        scale, bias = gain.astype(np.float32), shifted.astype(np.float32)
+    weight = b.matrix("head.fc1.weight", weights["head.fc1.weight"].T, scale)
+    x = b("Gemm", [x, weight, b.array("head.fc1.bias", bias)], "head.fc1")
+    if config.head == "class":
+        x = b("Relu", [x], "head.act")
+        weight = b.matrix("head.fc2.weight", weights["head.fc2.weight"].T)
+        x = b("Gemm", [x, weight, b.array("head.fc2.bias", weights["head.fc2.bias"])], "head.fc2")
+    else:
+        length = b("ReduceL2", [x, b.ints("head/axis", 1)], "head.normalise")
+        least = b.array("head.normalise/eps", np.array([NORMALISE_EPS], np.float32))
+        x = b("Div", [x, b("Max", [length, least], "head.normalise")], "head.normalise")
+    return b.model(
+        "head",
+        {"features": ["clips", "persons", config.feature_size]},
+        {"logits": (x, ["clips", config.output_size])},
+    )
+
+
+def _builder(storage: str) -> GraphBuilder:
+    if storage not in STORAGES:
+        raise ConfigError(f"storage is {storage!r}; expected one of {', '.join(STORAGES)}")
+    return GraphBuilder(half=storage == "float16")
+
+
+class _Encoder:
+    """Writes the encoder. Tokens are x: (P*T*17, D) when flat, else (P*T, 17, D)."""
+
+    def __init__(self, checkpoint: Checkpoint, builder: GraphBuilder, flat: bool) -> None:
+        self.config, self.weights, self.b = checkpoint.config, checkpoint.weights, builder
+        b, joints, width = builder, self.config.num_joints, self.config.dim_feat
+        heads, head_dim = self.config.num_heads, self.config.head_dim
+        self.probabilities = ""
+        # T is the one size that the graph must ask for; these five shapes are all that is made of it
+        self.frames = b("Shape", ["persons"], "frames", start=1, end=2)
+        self.tokens = b.ints("tokens", -1, width) if flat else b.ints("tokens", -1, joints, width)
+        self.joint_heads = b.ints("joint_heads", -1, joints, heads, head_dim)
+        any_ = b.ints("any", -1)
+        tail = b.ints("joints_heads_width", joints, heads, head_dim)
+        self.frame_joint_heads = b("Concat", [any_, self.frames, tail], "frame_joint_heads", axis=0)
+        first, last = b.ints("heads", heads), b.ints("head_dim", head_dim)
+        self.frame_queries = b("Concat", [any_, first, self.frames, last], "frame_queries", axis=0)
+        self.frame_keys = b("Concat", [any_, first, last, self.frames], "frame_keys", axis=0)
+        tail = b.ints("joints_heads", joints, heads)
+        self.joint_heads_frames = b("Concat", [any_, tail, self.frames, last], "joint_heads_frames", axis=0)
+        tail = b.ints("features_per_frame", self.config.feature_size)
+        self.frame_features = b("Concat", [any_, self.frames, tail], "frame_features", axis=0)
+
+    def model(self, importance: bool) -> onnx.ModelProto:
+        """The whole encoder."""
+        b, config = self.b, self.config
+        x = self.embed()
+        for layer in range(config.depth):
+            st = ts = x
+            for axis in "st":
+                st = self.block(st, f"backbone.blocks_st.{layer}", axis)
+            for axis in "ts":
+                ts = self.block(ts, f"backbone.blocks_ts.{layer}", axis)
+            x = self.fuse(st, ts, f"backbone.ts_attn.{layer}")
+        x = self.norm(x, "backbone.norm")
+        x = b("Tanh", [self.linear(x, "backbone.pre_logits.fc")], "backbone.pre_logits")
+        x = b("Reshape", [x, self.frame_features], "pool")  # (P, T, 17 * R)
+        x = b("ReduceMean", [x, b.ints("pool/axis", 1)], "pool", keepdims=0)  # (P, F)
+        outputs: Outputs = {"features": (x, ["persons", config.feature_size])}
+        if importance:
+            outputs["importance"] = (self.importance(), ["persons", config.num_joints])
+        return b.model("encoder", {"persons": ["persons", "frames", config.num_joints, 3]}, outputs)
+
+    def embed(self) -> str:
+        """Joints to tokens, with the embeddings of joint and frame."""
+        b, weights, path = self.b, self.weights, "backbone.joints_embed"
+        x = b("MatMul", ["persons", b.matrix(f"{path}.weight", weights[f"{path}.weight"].T)], path)
+        place = weights["backbone.pos_embed"][0] + weights[f"{path}.bias"]  # (17, D)
+        x = b("Add", [x, b.array("backbone.pos_embed", place)], "backbone.pos_embed")
+        moment = b.matrix("backbone.temp_embed", weights["backbone.temp_embed"][0])  # (maxlen, 1, D)
+        zero = b.ints("zero", 0)
+        moment = b("Slice", [moment, zero, self.frames, zero], "backbone.temp_embed")  # (T, 1, D)
+        x = b("Add", [x, moment], "backbone.temp_embed")  # (P, T, 17, D)
+        return b("Reshape", [x, self.tokens], "backbone.temp_embed")
+
+    def block(self, x: str, block: str, axis: str) -> str:
+        """Half a block: attention and MLP over joints (axis "s") or frames ("t"), each with its residual."""
+        b, mlp = self.b, f"{block}.mlp_{axis}"
+        y = self.attention(self.norm(x, f"{block}.norm1_{axis}"), f"{block}.attn_{axis}", axis)
+        x = b("Add", [x, y], f"{block}.attn_{axis}")
+        y = self.linear(self.norm(x, f"{block}.norm2_{axis}"), f"{mlp}.fc1")
+        y = self.linear(b("Gelu", [y], f"{mlp}.act"), f"{mlp}.fc2")
+        return b("Add", [x, y], mlp)
+
+    def attention(self, x: str, path: str, axis: str) -> str:
+        """Self-attention within a frame (axis "s") or along a joint's track ("t")."""
+        b, width = self.b, self.config.dim_feat
+        scale = np.ones(3 * width, np.float32)
+        scale[:width] = self.config.scale
+        parts = b.ints("qkv_parts", width, width, width)
+        query, key, value = b.op("Split", [self.linear(x, f"{path}.qkv", scale), parts], path, 3, axis=-1)
+        heads = self.joint_heads_of if axis == "s" else self.frame_heads_of
+        scores = b("MatMul", [heads(query, path), heads(key, path, key=True)], f"{path}.scores")
+        weights = b("Softmax", [scores], path, axis=-1)  # (B, heads, S, S)
+        if path == f"backbone.blocks_st.{self.config.depth - 1}.attn_s":
+            self.probabilities = weights
+        y = b("MatMul", [weights, heads(value, path)], f"{path}.mix")  # (B, heads, S, C)
+        if axis == "t":
+            y = b("Reshape", [y, self.joint_heads_frames], path)  # (P, 17, heads, T, C)
+            y = b("Transpose", [y], path, perm=[0, 3, 1, 2, 4])
+        else:
+            y = b("Transpose", [y], path, perm=[0, 2, 1, 3])
+        return self.linear(b("Reshape", [y, self.tokens], path), f"{path}.proj")
+
+    def joint_heads_of(self, x: str, path: str, key: bool = False) -> str:
+        """Tokens -> (P*T, heads, 17, C), keys with the last two axes exchanged."""
+        b = self.b
+        x = b("Reshape", [x, self.joint_heads], path)
+        return b("Transpose", [x], path, perm=[0, 2, 3, 1] if key else [0, 2, 1, 3])
+
+    def frame_heads_of(self, x: str, path: str, key: bool = False) -> str:
+        """Tokens -> (P*17, heads, T, C), keys with the last two axes exchanged."""
+        b = self.b
+        x = b("Reshape", [x, self.frame_joint_heads], path)  # (P, T, 17, heads, C)
+        x = b("Transpose", [x], path, perm=[0, 2, 3, 4, 1] if key else [0, 2, 3, 1, 4])
+        return b("Reshape", [x, self.frame_keys if key else self.frame_queries], path)
+
+    def fuse(self, st: str, ts: str, path: str) -> str:
+        """Mix the streams token by token: softmax of two scores is the sigmoid of their difference."""
+        b = self.b
+        difference = b("Sub", [st, ts], path)
+        if self.config.att_fuse:
+            weight, bias = self.weights[f"{path}.weight"], self.weights[f"{path}.bias"]
+            preference = (weight[0] - weight[1]).reshape(2, -1, 1)  # (2, D, 1)
+            of_st = b("MatMul", [st, b.array(f"{path}.weight.st", preference[0])], f"{path}.st")
+            of_ts = b("MatMul", [ts, b.array(f"{path}.weight.ts", preference[1])], f"{path}.ts")
+            score = b("Add", [of_st, of_ts], path)
+            score = b("Add", [score, b.array(f"{path}.bias", bias[:1] - bias[1:])], path)
+            share = b("Sigmoid", [score], path)
+        else:
+            share = b.array("half", np.array([0.5], np.float32))
+        return b("Add", [ts, b("Mul", [share, difference], path)], path)
+
+    def importance(self) -> str:
+        """Softmax over joints of the attention each receives in a frame, as a mean over frames; (P, 17)."""
+        b, path = self.b, "importance"
+        x = b("ReduceMean", [self.probabilities, b.ints("importance/heads", 1)], path, keepdims=0)
+        x = b("ReduceSum", [x, b.ints("importance/queries", 1)], path, keepdims=0)  # (P*T, 17)
+        x = b("Softmax", [x], path, axis=-1)
+        tail = b.ints("joints", self.config.num_joints)
+        shape = b("Concat", [b.ints("any", -1), self.frames, tail], path, axis=0)
+        x = b("Reshape", [x, shape], path)  # (P, T, 17)
+        return b("ReduceMean", [x, b.ints("pool/axis", 1)], path, keepdims=0)
+
+    def norm(self, x: str, path: str) -> str:
+        """LayerNorm."""
+        weight = self.b.array(f"{path}.weight", self.weights[f"{path}.weight"])
+        bias = self.b.array(f"{path}.bias", self.weights[f"{path}.bias"])
+        return self.b("LayerNormalization", [x, weight, bias], path, epsilon=LAYER_NORM_EPS)
+
+    def linear(self, x: str, path: str, scale: Array | None = None) -> str:
+        """Linear layer, its outputs times ``scale`` where given. The weight is stored as (in, out)."""
+        weight = self.b.matrix(f"{path}.weight", self.weights[f"{path}.weight"].T, scale)
+        x = self.b("MatMul", [x, weight], path)
+        bias = self.weights.get(f"{path}.bias")
+        if bias is None:
+            return x
+        bias = bias if scale is None else bias * scale
+        return self.b("Add", [x, self.b.array(f"{path}.bias", bias)], path)
