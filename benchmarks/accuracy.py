@@ -15,7 +15,7 @@ from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.bench.suite import Variant, label, opened, variants
 from maskclr_edge.data import make_clips, read_annotations
 from maskclr_edge.errors import DataError, MaskclrEdgeError
-from maskclr_edge.evaluation import evaluate
+from maskclr_edge.evaluation import evaluate, match_classes
 from maskclr_edge.runtime import BUNDLED, Classifier
 from maskclr_edge.skeleton import SkeletonContract
 
@@ -54,7 +54,7 @@ def measure(arguments: argparse.Namespace) -> Path:
                 continue
             contract = classifier.contract
             if contract not in made:
-                known = annotations.for_classes(contract.class_names)
+                known = match_classes(annotations, contract.class_names)
                 made[contract] = make_clips(known.split(arguments.split), contract)
             rows.append(row(model, variant, classifier, *made[contract]))
             top1 = rows[-1]["top1"]

@@ -157,11 +157,19 @@ def run_suite(plan: Plan, progress: Progress | None = None) -> Suite:
             )  # fmt: skip
         if not plan.end_to_end:
             continue
+        name = label(variant.model)
         for persons in _persons(plan, contract):
-            common = {"model": label(variant.model), "persons": persons, "budget": plan.budget}
             if variant.model not in prepared:
-                rows.append(measure_preprocessing(contract, frames=contract.frames, **common))
-            rows.append(measure_end_to_end(classifier, threads=plan.threads, **common))
+                rows.append(
+                    measure_preprocessing(
+                        contract, model=name, frames=contract.frames, persons=persons, budget=plan.budget
+                    )
+                )
+            rows.append(
+                measure_end_to_end(
+                    classifier, model=name, persons=persons, threads=plan.threads, budget=plan.budget
+                )
+            )
         prepared.add(variant.model)
     return Suite(tuple(rows), tuple(skipped))
 

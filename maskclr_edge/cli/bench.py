@@ -1,6 +1,6 @@
 """``maskclr-edge bench``: latency and throughput of a model on this machine's runners."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 
 import click
@@ -16,73 +16,40 @@ from maskclr_edge.bench.timing import Budget
 from maskclr_edge.cli.console import console, progress, write_json
 from maskclr_edge.errors import EngineError
 
-PERCENTILES = ((50, "p50_ms"), (90, "p90_ms"), (95, "p95_ms"), (99, "p99_ms"))
+
+def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
+    """Names with commas between them, each once."""
+    return tuple(dict.fromkeys(word.strip() for word in (value or "").split(",") if word.strip()))
 
 
-class Names(click.ParamType):
-    """Names with commas between them."""
+def _numbers(low: int, high: int) -> Callable[[click.Context, click.Parameter, str | None], tuple[int, ...]]:
+    """Whole numbers with commas between them, each from `low` to `high`."""
 
-    name = "A,B,..."
+    def convert(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...]:
+        words = _names(ctx, param, value)
+        for word in words:
+            # int() alone would take signs, underscores and other alphabets' digits
+            if not (word.isascii() and word.isdigit() and len(word) < 10 and low <= int(word) <= high):
+                raise click.BadParameter(f"{word!r} is not a whole number from {low} to {high}", ctx, param)
+        return tuple(int(word) for word in words)
 
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Split, without blanks, each name once."""
-        if isinstance(value, tuple):
-            return value
-        return tuple(dict.fromkeys(word.strip() for word in str(value).split(",") if word.strip()))
-
-
-class Numbers(Names):
-    """Whole numbers with commas between them, each within bounds."""
-
-    def __init__(self, low: int, high: int) -> None:
-        self.low, self.high = low, high
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:  # type: ignore[override]
-        """Split and check."""
-        numbers = []
-        for word in super().convert(value, param, ctx):
-            if not str(word).isascii() or not str(word).isdigit() or not self.low <= int(word) <= self.high:
-                self.fail(f"{word!r} is not a whole number from {self.low} to {self.high}", param, ctx)
-            numbers.append(int(word))
-        return tuple(numbers)
+    return convert
 
 
 @click.command()
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
-@click.option("--runner", "runners", type=Names(), default="", help="Runners to measure; all by default.")
-@click.option(
-    "--precision", "precisions", type=Names(), default="", help="Precisions; all the model has by default."
-)
-@click.option(
-    "--frames",
-    type=Numbers(1, 243),
-    default="",
-    help="Clip lengths T; the model's own and 30,81,243 by default.",
-)
-@click.option(
-    "--persons",
-    type=Numbers(1, 2),
-    default="",
-    help="Persons in view; all numbers the model takes by default.",
-)
-@click.option(
-    "--batch", type=click.IntRange(1, 1024), default=1, show_default=True, help="Clips in one query."
-)
+@click.option("--runner", "runners", metavar="R,...", callback=_names, help="Runners; all by default.")
+@click.option("--precision", "precisions", metavar="P,...", callback=_names, help="fp32, int8, ...; all that "
+              "the model has by default.")  # fmt: skip
+@click.option("--frames", metavar="T,...", callback=_numbers(1, 243), help="Clip lengths; the model's own, "
+              "and 30, 81 and 243 where it takes them, by default.")  # fmt: skip
+@click.option("--persons", metavar="M,...", callback=_numbers(1, 2), help="Persons in view; 1 and, where the "
+              "model takes two, 2 by default.")  # fmt: skip
+@click.option("--batch", type=click.IntRange(1, 1024), default=1, show_default=True, help="Clips in a query.")
 @click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=1.0, show_default=True,
-              help="Time for each row; slow rows take longer, to have samples enough.")  # fmt: skip
-@click.option(
-    "--threads",
-    type=click.IntRange(1, 1024),
-    default=None,
-    help="CPU threads of a runner; its own choice by default.",
-)
-@click.option(
-    "--json", "json_to", metavar="FILE|-", default=None, help="Write the result as JSON; - prints it alone."
-)
+              help="Time for each row; a slow row takes longer, to have samples enough.")  # fmt: skip
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; the runner's choice by default.")
+@click.option("--json", "json_to", metavar="FILE|-", help="Write the result as JSON; - prints it alone.")
 def command(
     models: tuple[str, ...],
     runners: tuple[str, ...],
@@ -141,11 +108,11 @@ def latency_table(rows: Sequence[Measurement], title: str) -> Table:
     """Rows grouped by what is comparable; the fastest of each group stands out."""
     several = len({row.model for row in rows}) > 1
     inner = rows[0].scenario == NETWORK
-    names = [*(["model"] if several else []), *([] if inner else ["what"]), "runner", "precision"]
+    names = ["runner", "precision"] if inner else ["what", "runner", "precision"]
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("T", "persons"):
         table.add_column(name, justify="right")
-    for name in names:
+    for name in ["model", *names] if several else names:
         table.add_column(name)
     for name in ("p50", "± 95 %", "p90", "p95", "p99", "clips/s"):
         table.add_column(name, justify="right")
@@ -155,16 +122,10 @@ def latency_table(rows: Sequence[Measurement], title: str) -> Table:
         whole = [row for row in members if row.scenario != "preprocessing"]
         fastest = min(whole, key=lambda row: row.latency.p50_ms, default=None) if len(whole) > 1 else None
         for row in members:
-            cells = [
-                *([row.model] if several else []),
-                *([] if inner else [row.scenario]),
-                row.runner,
-                row.precision,
-            ]
-            table.add_row(
-                str(row.frames), str(row.persons), *(Text(cell) for cell in cells), *_numbers(row, row is fastest),
-                end_section=row is members[-1],
-            )  # fmt: skip
+            names = [row.runner, row.precision] if inner else [row.scenario, row.runner, row.precision]
+            names = [row.model, *names] if several else names
+            cells = [Text(name) for name in names] + _timings(row, row is fastest)
+            table.add_row(str(row.frames), str(row.persons), *cells, end_section=row is members[-1])
     return table
 
 
@@ -172,19 +133,18 @@ def _shape(row: Measurement) -> tuple[int, int]:
     return row.frames, row.persons
 
 
-def _numbers(row: Measurement, fastest: bool) -> Iterable[Text]:
+def _timings(row: Measurement, fastest: bool) -> list[Text]:
     latency = row.latency
-    for q, key in PERCENTILES:
-        value = Text(_milliseconds(getattr(latency, key)), style="" if latency.resolves(q) else "dim")
-        if q == 50:
-            mark = "" if row.warmup.steady else "~"
-            yield Text(mark) + (Text(value.plain, style="bold green") if fastest else value)
-            yield Text(_milliseconds((latency.p50_high_ms - latency.p50_low_ms) / 2), style="dim")
-        else:
-            yield value
-    yield Text(
-        f"{row.clips_per_second:,.0f}" if row.clips_per_second >= 10 else f"{row.clips_per_second:.2f}"
-    )
+    half = (latency.p50_high_ms - latency.p50_low_ms) / 2
+    mark = "" if row.warmup.steady else "~"
+    cells = [
+        Text(mark + _milliseconds(latency.p50_ms), style="bold green" if fastest else ""),
+        Text(_milliseconds(half), style="dim"),
+    ]
+    for q, value in ((90, latency.p90_ms), (95, latency.p95_ms), (99, latency.p99_ms)):
+        cells.append(Text(_milliseconds(value), style="" if latency.resolves(q) else "dim"))
+    rate = row.clips_per_second
+    return [*cells, Text(f"{rate:,.0f}" if rate >= 10 else f"{rate:.2f}")]
 
 
 def _milliseconds(value: float) -> str:
