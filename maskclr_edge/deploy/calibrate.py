@@ -1,0 +1,142 @@
+"""Ranges of a network's tensors over calibration clips, and how much of each range to keep.
+
+One pass, in memory that does not grow with the clips: each tensor has one histogram of magnitudes, whose
+range doubles when a larger value comes.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from maskclr_edge.deploy.builder import to_bytes
+from maskclr_edge.deploy.onnx_pair import open_session
+from maskclr_edge.errors import ConfigError, ExportError
+
+Floats = npt.NDArray[np.float32]
+Progress = Callable[[int, int, str], None]
+
+METHODS = ("minmax", "percentile", "mse")
+PERCENTILE = 99.99
+BINS = 2048
+#: frames run at once, which bounds memory: 60 M parameters keep about 0.7 GB of tensors for 243 frames
+FRAMES_AT_ONCE = 243
+#: values of one tensor that enter its histogram per run; its extremes are always exact
+SAMPLE = 1 << 16
+_CANDIDATES = np.linspace(0.2, 1.0, 81)
+
+
+@dataclass
+class Spread:
+    """Distribution of a tensor: exact extremes, and a histogram of magnitudes over [0, top]."""
+
+    low: float = 0.0
+    high: float = 0.0
+    top: float = 0.0
+    counts: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(BINS, np.int64))
+
+    def add(self, values: Floats) -> None:
+        """Take in a tensor's values. Raises ExportError for NaN or infinity."""
+        low, high = float(values.min()), float(values.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise ExportError(
+                "a calibration clip gives NaN or infinity inside the network; check the weights"
+            )
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        reach = max(-low, high)
+        if reach <= 0:
+            return
+        if self.top == 0:
+            self.top = reach
+        while self.top < reach:  # two bins become one, and the upper half is new
+            self.counts[: BINS // 2] = self.counts.reshape(-1, 2).sum(axis=1)
+            self.counts[BINS // 2 :] = 0
+            self.top *= 2
+        flat = values.reshape(-1)
+        sample = np.abs(flat[:: max(1, flat.size // SAMPLE)])
+        bins = np.minimum((sample * (BINS / self.top)).astype(np.int64), BINS - 1)
+        self.counts += np.bincount(bins, minlength=BINS)
+
+    def reach(self, method: str) -> float:
+        """Largest magnitude to represent: the extreme, a percentile, or where the squared error is least."""
+        extreme = max(-self.low, self.high)
+        if method == "minmax" or not self.counts.any():
+            return extreme
+        centres = (np.arange(BINS) + 0.5) * (self.top / BINS)
+        if method == "percentile":
+            share = np.cumsum(self.counts) / self.counts.sum()
+            return float(min(extreme, centres[np.searchsorted(share, PERCENTILE / 100)]))
+        limits = extreme * _CANDIDATES[:, None]
+        clipped = np.maximum(centres - limits, 0)  # beyond a limit the error is the distance to it,
+        rounding = (limits / 127) ** 2 / 12  # within it that of rounding to a grid
+        errors = (np.where(clipped > 0, clipped**2, rounding) * self.counts).sum(axis=1)
+        return float(limits[int(errors.argmin()), 0])
+
+
+def calibrate(
+    model: onnx.ModelProto,
+    persons: Sequence[Floats],
+    tensors: Sequence[str],
+    *,
+    method: str = "mse",
+    progress: Progress | None = None,
+) -> dict[str, tuple[float, float]]:
+    """Range (low, high) to represent of each tensor, over persons: arrays (P, T, 17, 3), T may differ.
+
+    method: "minmax", "percentile" (99.99 % of magnitudes) or "mse". Raises ConfigError for another method
+    or no persons, ExportError when the network gives NaN.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"calibration method is {method!r}; expected one of {', '.join(METHODS)}")
+    if not sum(len(part) for part in persons):
+        raise ConfigError("the calibration clips hold no person; give clips with somebody in them")
+    spreads = {tensor: Spread() for tensor in tensors}
+    total, done = sum(len(part) for part in persons), 0
+    for count, values in _run(model, persons, tensors):
+        for tensor, value in values.items():
+            spreads[tensor].add(value)
+        done += count
+        if progress is not None:
+            progress(done, total, "calibration")
+    return {tensor: _range(spread, spread.reach(method)) for tensor, spread in spreads.items()}
+
+
+def present_persons(clips: Iterable[Floats], absent: str) -> list[Floats]:
+    """Persons (P, T, 17, 3) of clips, each (M, T, 17, 3) or a batch; absent ones (all zeros) are left out.
+
+    absent "projected" keeps everyone: there an absent person is a pattern of its own that the network sees.
+    """
+    groups = []
+    for clip in clips:
+        persons = clip.reshape(-1, *clip.shape[-3:])
+        kept = persons if absent == "projected" else persons[persons.any(axis=(1, 2, 3))]
+        if len(kept):
+            groups.append(np.ascontiguousarray(kept, np.float32))
+    return groups
+
+
+def _run(
+    model: onnx.ModelProto, persons: Sequence[Floats], tensors: Sequence[str]
+) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Run persons in small batches; yields how many and the value of each tensor."""
+    own = len(model.graph.output)
+    for tensor in tensors:
+        model.graph.output.add().name = tensor
+    try:
+        session = open_session(to_bytes(model))
+    finally:
+        del model.graph.output[own:]
+    for group in persons:
+        step = max(1, FRAMES_AT_ONCE // group.shape[1])
+        for start in range(0, len(group), step):
+            batch = group[start : start + step]
+            yield len(batch), dict(zip(tensors, session.run(list(tensors), {"persons": batch}), strict=True))
+
+
+def _range(spread: Spread, reach: float) -> tuple[float, float]:
+    # a tensor that never moved still needs a scale that is not zero
+    reach = max(reach, 1e-5)
+    return max(spread.low, -reach), max(min(spread.high, reach), 1e-5)

@@ -1,0 +1,104 @@
+"""What precision an ONNX file really has: read from its tensors and nodes, not from its name."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto
+
+_NAMES: dict[int, str] = {
+    TensorProto.FLOAT: "float32",
+    TensorProto.FLOAT16: "float16",
+    TensorProto.BFLOAT16: "bfloat16",
+    TensorProto.INT8: "int8",
+    TensorProto.UINT8: "uint8",
+    TensorProto.INT32: "int32",
+    TensorProto.INT64: "int64",
+    TensorProto.FLOAT8E4M3FN: "float8e4m3",
+}
+_FOLDED = ("Cast", "Mul", "Transpose", "Reshape", "Identity")
+
+
+def read_back(model: onnx.ModelProto, *, frames: int = 0) -> dict[str, Any]:
+    """Types in a model, and the share of its matrix products in each.
+
+    Result: ``initializers`` type -> {"tensors", "bytes"}; ``nodes`` op -> count; ``gemm_weights`` type ->
+    share of the weights of linear layers by the type they are *multiplied* in ("int8" only where weight and
+    activation both come from a DequantizeLinear); ``gemm_flops`` the same for the operations at ``frames``
+    frames, attention products included (absent for frames 0). Every linear layer sees every token once, so
+    its share of operations is its share of weights.
+    """
+    graph = model.graph
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    makers = {output: node for node in graph.node for output in node.output}
+    stored: dict[str, dict[str, int]] = {}
+    for tensor in graph.initializer:
+        entry = stored.setdefault(_type(tensor.data_type), {"tensors": 0, "bytes": 0})
+        entry["tensors"] += 1
+        entry["bytes"] += len(tensor.raw_data) or tensor.ByteSize()
+    weights: Counter[str] = Counter()
+    products: Counter[str] = Counter()  # multiply-adds per token
+    for node in graph.node:
+        if node.op_type not in ("MatMul", "Gemm"):
+            continue
+        weight, quantised = _weight(node.input[1], tensors, makers)
+        kind = _product_type(node.input[0], quantised, makers)
+        if weight is not None:
+            size = int(np.prod(weight.dims, dtype=np.int64))
+            weights[kind] += size
+            products[kind] += size
+        elif frames:
+            span = frames if ".attn_t." in node.name else 17
+            products[kind] += span * _width(graph, node.name)
+    result: dict[str, Any] = {
+        "initializers": dict(sorted(stored.items())),
+        "nodes": dict(sorted(Counter(node.op_type for node in graph.node).items())),
+        "gemm_weights": _shares(weights),
+    }
+    if frames:
+        result["gemm_flops"] = _shares(products) | {"frames": frames}
+    return result
+
+
+def _weight(
+    name: str, tensors: dict[str, TensorProto], makers: dict[str, onnx.NodeProto]
+) -> tuple[TensorProto | None, str]:
+    """The stored weight behind a tensor, if any, and the type it is dequantised from ("" if it is not)."""
+    quantised = ""
+    while name not in tensors:
+        node = makers.get(name)
+        if node is None:
+            return None, ""
+        if node.op_type == "DequantizeLinear":
+            name = node.input[0]
+            quantised = _type(tensors[name].data_type) if name in tensors else ""
+        elif node.op_type in _FOLDED:
+            name = node.input[0]
+        else:
+            return None, ""
+    return tensors[name], quantised
+
+
+def _product_type(activation: str, weight_type: str, makers: dict[str, onnx.NodeProto]) -> str:
+    """Type in which a product runs: that of its weight only where its activation is dequantised too."""
+    node = makers.get(activation)
+    if not weight_type or node is None or node.op_type != "DequantizeLinear":
+        return "float32"
+    return weight_type
+
+
+def _width(graph: onnx.GraphProto, name: str) -> int:
+    """Width D of the attention that a product belongs to, from its output projection's bias."""
+    path = name.rpartition("/")[0].rpartition(".")[0]  # backbone.blocks_st.0.attn_s.scores/MatMul
+    bias = next((tensor for tensor in graph.initializer if tensor.name == f"{path}.proj.bias"), None)
+    return int(bias.dims[0]) if bias is not None else 0
+
+
+def _shares(counts: Counter[str]) -> dict[str, Any]:
+    total = sum(counts.values())
+    return {kind: round(count / total, 4) for kind, count in sorted(counts.items())} if total else {}
+
+
+def _type(data_type: int) -> str:
+    return _NAMES.get(data_type) or str(TensorProto.DataType.Name(data_type)).lower()
