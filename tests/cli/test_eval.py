@@ -1,0 +1,114 @@
+"""The eval command on a small bundle and an annotation file of made-up motions."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maskclr_edge.cli.main import main
+from maskclr_edge.data import AnnotationSet, made_up_clips, write_annotations
+from maskclr_edge.runtime import open_runner
+
+CLASSES = ("clap", "jump", "sit", "squat", "wave")  # those of the hand-made bundle
+
+
+@pytest.fixture
+def bundle(tiny_bundle: Any) -> str:
+    return str(tiny_bundle.write(precisions=("fp32",)))
+
+
+def _write(folder: Path, *, names: tuple[str, ...] = CLASSES, count: int = 12) -> str:
+    made = made_up_clips(count, seed=3, frames=(10, 20), classes=None)
+    chosen = AnnotationSet(
+        tuple(type(one)(one.name, index % len(names), one.keypoints, one.resolution_wh, one.layout)
+              for index, one in enumerate(made.annotations)),
+        {"val": tuple(one.name for one in made.annotations), "few": (made.annotations[0].name,)},
+        names,
+        made_up=True,
+    )  # fmt: skip
+    path = folder / "made_up.pkl"
+    write_annotations(path, chosen)
+    return str(path)
+
+
+def test_accuracy_is_that_of_the_logits(bundle: str, tmp_path: Path) -> None:
+    data, target = _write(tmp_path), tmp_path / "result.json"
+    assert main(["eval", bundle, "--data", data, "--split", "val", "--json", str(target)]) == 0
+    result = json.loads(target.read_text())
+    from maskclr_edge.data import make_clips, read_annotations
+
+    with open_runner(bundle) as runner:
+        clips, labels = make_clips(read_annotations(data).split("val"), runner.contract)
+        hits = runner.infer(clips).argmax(axis=1) == labels
+    assert result["top1"] == pytest.approx(100 * np.mean(hits))
+    assert result["top5"] == 100.0
+    assert result["clips"] == 12
+    assert (result["runner"], result["precision"], result["made_up"]) == ("onnxruntime", "fp32", True)
+    assert sum(entry["clips"] for entry in result["per_class"]) == 12
+
+
+def test_what_it_shows(bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", bundle, "--data", _write(tmp_path), "--split", "val", "--per-class"]) == 0
+    captured = capsys.readouterr()
+    for word in ("top-1 %", "mean class %", "made-up clips", "onnxruntime", "Each class", *CLASSES):
+        assert word in captured.out
+    assert captured.err == ""
+
+
+def test_json_alone(bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["--data", _write(tmp_path), "--split", "few", "--json", "-", "--batch", "1", "--frames", "16"]
+    assert main(["eval", bundle, *words]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["clips"], result["frames"]) == (1, 16)
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (["--split", "test"], ["'test'", "few, val"]),
+        (["--split", "val", "--runner", "abacus"], ["abacus", "onnxruntime"]),
+        (["--split", "val", "--precision", "int8"], ["int8", "fp32"]),
+        (["--split", "val", "--frames", "244"], ["244", "243"]),
+        (["--split", "val", "--layout", "coco18"], ["coco18", "coco17"]),
+        ([], ["--split"]),
+    ],
+)
+def test_what_does_not_fit_is_one_line_and_code_2(
+    bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], parts: list[str]
+) -> None:
+    assert main(["eval", bundle, "--data", _write(tmp_path), *words]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1
+    for part in parts:
+        assert part in captured.err
+
+
+@pytest.mark.parametrize("names", [("read", "write"), tuple(f"class {index}" for index in range(6))])
+def test_classes_that_differ(
+    bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], names: tuple[str, ...]
+) -> None:
+    data = _write(tmp_path, names=names)
+    assert main(["eval", bundle, "--data", data, "--split", "val"]) == 2
+    text = capsys.readouterr().err
+    assert "made_up.pkl" in text
+    assert "5" in text
+
+
+def test_a_file_that_is_no_annotation_file(
+    bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "broken.pkl"
+    broken.write_bytes(b"not a pickle")
+    for data in (broken, tmp_path / "absent.pkl", tmp_path):
+        assert main(["eval", bundle, "--data", str(data), "--split", "val"]) == 2
+        text = capsys.readouterr().err
+        assert text.count("\n") == 1
+        assert str(data) in text
+
+
+def test_a_model_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["eval", str(tmp_path / "none"), "--data", _write(tmp_path), "--split", "val"]) == 2
+    assert "none" in capsys.readouterr().err
