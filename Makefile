@@ -11,10 +11,10 @@ PINS    := pyproject.toml setup.py constraints.txt
 # One thread per process: pytest runs two processes beside each other.
 PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-full lint format type bench clean
+.PHONY: help demo test test-full lint format type bench bench-readme clean
 
 help: ## Show this list.
-	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
 
 demo: $(VENV)/.demo ## See the whole chain run on the bundled model (no torch needed).
 	@$(BIN)/maskclr-edge demo $(ARGS)
@@ -36,6 +36,9 @@ type: $(VENV)/.dev ## Check types.
 
 bench: $(VENV)/.demo ## Measure the bundled model on this machine's runners.
 	@$(BIN)/maskclr-edge bench bundled $(ARGS)
+
+bench-readme: $(VENV)/.demo ## Write the README's tables from the newest results in benchmarks/results.
+	@$(BIN)/python benchmarks/readme.py
 
 clean: ## Remove the virtual environment and caches.
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

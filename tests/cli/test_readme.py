@@ -1,0 +1,99 @@
+"""What the README tells people to type is there and works."""
+
+import importlib
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+from maskclr_edge.cli.main import COMMANDS, cli
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ("README.md", "CONTRIBUTING.md")
+BLOCK = re.compile(r"(<!-- runnable -->\n)?```(console|python)\n(.*?)```", re.DOTALL)
+
+
+def _blocks(page: str) -> list[tuple[bool, str, str]]:
+    """Whether it is runnable, its language and its text, of every fenced block."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [(bool(mark), kind, body) for mark, kind, body in BLOCK.findall(text)]
+
+
+def _commands(body: str) -> list[list[str]]:
+    lines = (line[2:] for line in body.splitlines() if line.startswith("$ "))
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+ALL = [
+    words
+    for page in PAGES
+    for _, kind, body in _blocks(page)
+    if kind == "console"
+    for words in _commands(body)
+]
+OURS = [words for words in ALL if words[0] == "maskclr-edge"]
+RUNNABLE = [(kind, body) for page in PAGES for mark, kind, body in _blocks(page) if mark]
+
+
+def test_the_blocks_are_found() -> None:
+    assert len(OURS) >= 5
+    assert {kind for kind, _ in RUNNABLE} == {"console", "python"}
+
+
+@pytest.mark.parametrize("words", OURS, ids=" ".join)
+def test_a_command_parses(words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for word in words:
+        if Path(word).suffix in {".pkl", ".bin", ".yaml", ".safetensors", ".npz", ".webm", ".mp4"}:
+            Path(word).touch()
+    if words[1] in ("--help", "--version"):
+        return
+    assert words[1] in COMMANDS
+    command = importlib.import_module(f"maskclr_edge.cli.{words[1]}").command
+    command.make_context(words[1], words[2:], parent=click.Context(cli))
+
+
+@pytest.mark.parametrize("words", [words for words in ALL if words[0] == "make"], ids=" ".join)
+def test_a_make_target_exists(words: list[str]) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in words[1:]:
+        if "=" not in target:
+            assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_every_named_extra_exists() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    for words in ALL:
+        for extra in re.findall(r"\.\[(\w+)\]", " ".join(words)):
+            assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
+
+
+def test_every_named_command_exists() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"`maskclr-edge (\w+)`", text)) <= set(COMMANDS)
+    assert set(COMMANDS) <= set(re.findall(r"`maskclr-edge (\w+)`", text)), "a command is not in the tour"
+
+
+def test_what_ci_runs_is_what_the_readme_says() -> None:
+    assert ["make", "test"] in ALL
+    assert "step make test\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("kind", "body"), RUNNABLE, ids=[f"block {n}" for n in range(1, len(RUNNABLE) + 1)])
+def test_a_runnable_block_runs(kind: str, body: str, tmp_path: Path) -> None:
+    if kind == "python":
+        calls = [[sys.executable, "-c", body]]
+    else:
+        calls = [[sys.executable, "-m", "maskclr_edge", *words[1:]] for words in _commands(body)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    for call in calls:
+        done = subprocess.run(
+            call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
