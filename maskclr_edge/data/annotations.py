@@ -17,14 +17,12 @@ import numpy.typing as npt
 
 from maskclr_edge.data.plain_pickle import MAX_BYTES, read_plain_pickle
 from maskclr_edge.errors import DataError
-from maskclr_edge.skeleton import get_layout
+from maskclr_edge.skeleton import MAX_PIXEL, get_layout
 
 MAX_PERSONS = 64
 MAX_FRAMES = 100_000
 MAX_CLASSES = 10_000
 MAX_SIDE = 65_536
-#: far outside any image, yet safe to square in float32
-MAX_PIXEL = 1e6
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from maskclr_edge.skeleton.normalise import (
     select_persons,
     to_camera,
 )
-from maskclr_edge.skeleton.preprocess import check_keypoints, prepare, preprocess
+from maskclr_edge.skeleton.preprocess import MAX_PIXEL, check_keypoints, prepare, preprocess
 from maskclr_edge.skeleton.tracking import track_identity
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "H36M_RIGHT",
     "LAYOUTS",
     "MAX_FRAMES",
+    "MAX_PIXEL",
     "Layout",
     "SkeletonContract",
     "check_clips",

@@ -65,8 +65,8 @@ def conversion_matrix(layout: str) -> npt.NDArray[np.float64]:
 
 
 def to_h36m(keypoints: Array, layout: str, confidence_order: ConfidenceOrder = "h36m") -> Array:
-    """Convert keypoints (..., V, 3) of ``layout`` to H36M-17 (..., 17, 3); (..., V, 2) gives coordinates
-    only.
+    """Convert keypoints (..., V, 3) of ``layout`` to H36M-17 (..., 17, 3), or (..., V, 2) without
+    confidences.
 
     Coordinates are rounded where MotionBERT rounds them (each midpoint in the input's type), so that
     COCO-17 gives its numbers to the bit; a half-precision input gives float32. The confidence of a midpoint
@@ -93,12 +93,13 @@ def to_h36m(keypoints: Array, layout: str, confidence_order: ConfidenceOrder = "
     if not np.issubdtype(keypoints.dtype, np.floating):
         keypoints = keypoints.astype(np.float64)
     out = keypoints[..., first, :].astype(np.result_type(keypoints.dtype, np.float32))
-    xy, confidence = keypoints[..., :2], keypoints[..., 2]
+    xy = keypoints[..., :2]
     out[..., midpoints, :2] = (xy[..., first[midpoints], :] + xy[..., second, :]) * 0.5
     if derive_belly:
         out[..., _BELLY, :2] = (out[..., _ROOT, :2] + out[..., _NECK, :2]) * 0.5
     if keypoints.shape[-1] == 2:
         return out
+    confidence = keypoints[..., 2]
     if confidence_order == "legacy":
         out[..., 2] = confidence
         return out

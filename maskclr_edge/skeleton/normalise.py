@@ -106,12 +106,13 @@ def crop_scale(
     points = clip[..., :2][seen]
     if len(points) < 4:
         return np.zeros_like(clip)
-    low, high = points.min(axis=0), points.max(axis=0)
+    low = np.array([points[:, 0].min(), points[:, 1].min()])
+    high = np.array([points[:, 0].max(), points[:, 1].max()])
     # upstream's mixture: extents and sums in float32, box and quotient in float64, the rest in float32 again
     scale = np.float64((high - low).max()) * np.float64(ratio)
     if scale == 0:
         return np.zeros_like(clip)
-    corner = ((low + high) - scale) / 2
+    corner = ((low + high).astype(np.float64) - scale) / 2
     result: npt.NDArray[np.float32] = clip.copy()
     result[..., :2] = (clip[..., :2] - corner) / scale
     result[..., :2] = (result[..., :2] - np.float32(0.5)) * np.float32(2)

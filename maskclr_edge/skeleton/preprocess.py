@@ -25,6 +25,8 @@ from maskclr_edge.skeleton.normalise import (
 from maskclr_edge.skeleton.tracking import track_identity
 
 Array = npt.NDArray[Any]
+#: far outside any image, yet safe to square in float32
+MAX_PIXEL = 1e6
 
 
 def check_keypoints(keypoints: Any, layout: str) -> Array:
@@ -63,7 +65,13 @@ def check_keypoints(keypoints: Any, layout: str) -> Array:
         person, frame, joint, _ = np.argwhere(~np.isfinite(array))[0]
         raise ShapeError(
             f"keypoints have NaN or infinity at person {person}, frame {frame}, "
-            f"joint {get_layout(layout).joints[joint]}; expected finite numbers: give an unseen joint as (0, 0, 0)"
+            f"joint {get_layout(layout).joints[joint]}; "
+            "expected finite numbers: give an unseen joint as (0, 0, 0)"
+        )
+    if array.dtype != np.float16 and np.abs(array[..., :2]).max() > MAX_PIXEL:
+        raise ShapeError(
+            f"keypoints have a coordinate beyond {MAX_PIXEL:.0f}, "
+            "expected pixels of the image of resolution_wh"
         )
     return array
 
@@ -71,11 +79,10 @@ def check_keypoints(keypoints: Any, layout: str) -> Array:
 def prepare(
     keypoints: Any, contract: SkeletonContract, *, layout: str, resolution_wh: tuple[int, int]
 ) -> npt.NDArray[np.float32]:
-    """The steps before resampling: keypoints (M, T, V, 3) in pixels to float32 (persons', T, 17, 3) in
-    camera coordinates.
+    """The steps before resampling: keypoints (M, T, V, 3) to float32 (M', T, 17, 3) in camera coordinates.
 
-    ``persons'`` is at most the contract's number. What is kept per recording for training, where the rest
-    is random. Raises as ``preprocess`` does.
+    ``M'`` is at most the contract's number of persons. This is what training keeps of a recording, as its
+    further steps are random. Raises as ``preprocess`` does.
     """
     array = select_persons(check_keypoints(keypoints, layout), 2)
     upstream = contract.absent == "projected"
@@ -84,15 +91,14 @@ def prepare(
     # float16 files stay float16 up to here under an upstream contract: that is the precision those weights
     # were trained at
     camera = to_camera(array[..., :2], check_resolution(resolution_wh))
-    if contract.confidence_order == "legacy":
-        # upstream's confidences follow neither the identities nor the joints
-        camera = track_identity(camera, contract.absent)
-        xy = to_h36m(camera if len(camera) == 1 else camera.astype(np.float64), layout)
-        legacy = to_h36m(array, layout, "legacy")[..., 2:]
-        skeleton = np.concatenate((xy.astype(np.float32), legacy.astype(np.float32)), axis=-1)
-    else:
-        tracked = track_identity(np.concatenate((camera, array[..., 2:]), axis=-1), contract.absent)
-        skeleton = to_h36m(tracked, layout).astype(np.float32, copy=False)
+    tracked = track_identity(np.concatenate((camera, array[..., 2:]), axis=-1), contract.absent)
+    if upstream and len(tracked) == 2:
+        tracked = tracked.astype(
+            np.float64
+        )  # as upstream's tracking gives it on, so that midpoints round alike
+        if contract.confidence_order == "legacy":
+            tracked[..., 2] = array[..., 2]  # upstream's confidences do not follow the identities either
+    skeleton = to_h36m(tracked, layout, contract.confidence_order).astype(np.float32, copy=False)
     return select_persons(skeleton, contract.persons)
 
 
@@ -104,8 +110,7 @@ def preprocess(
     resolution_wh: tuple[int, int],
     frames: int | Literal["contract"] | None = "contract",
 ) -> npt.NDArray[np.float32]:
-    """Turn raw keypoints (M, T, V, 3), pixels and confidence, into a clip float32 (contract.persons,
-    frames, 17, 3).
+    """Turn raw keypoints (M, T, V, 3), pixels and confidence, into a clip (persons, frames, 17, 3), float32.
 
     ``frames`` is the contract's by default; None keeps the recording's own length, resampled only where it
     lies outside the contract's min_frames..max_frames. Of more persons than the contract has, those of
@@ -124,4 +129,6 @@ def preprocess(
         )
     if target != total:
         skeleton = skeleton[:, resample_indices(total, target)]
-    return crop_scale(pad_persons(skeleton, contract.persons), contract.scale_ratio, contract.absent)
+    if contract.absent == "projected":  # the empty slot is moved with the rest
+        return crop_scale(pad_persons(skeleton, contract.persons), contract.scale_ratio, contract.absent)
+    return pad_persons(crop_scale(skeleton, contract.scale_ratio, contract.absent), contract.persons)
