@@ -55,5 +55,9 @@ class EngineError(MaskclrEdgeError):
     """An engine that could not be built, loaded or run."""
 
 
+class TrainingError(MaskclrEdgeError):
+    """A training run that cannot go on, such as a loss that is not finite."""
+
+
 class MissingDependencyError(MaskclrEdgeError):
     """An optional package that the asked-for feature needs is not installed."""
