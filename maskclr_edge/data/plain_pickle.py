@@ -7,6 +7,7 @@ length is checked against what is left of the file.
 """
 
 import os
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -214,11 +215,20 @@ def _long(machine: _Machine, size: int) -> None:
     machine.push(int.from_bytes(machine.take(size), "little", signed=True))
 
 
+_ESCAPE = re.compile(rb"\\(x[0-9a-fA-F]{2}|[nrt\\'\"])")
+_ESCAPED = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+
+
+def _unescape(match: "re.Match[bytes]") -> bytes:
+    code = match[1]
+    return bytes([int(code[1:], 16)]) if code[:1] == b"x" else _ESCAPED.get(code, code)
+
+
 def _quoted(machine: _Machine) -> None:
     text = machine.line(machine._left)
     if len(text) < 2 or text[:1] != text[-1:] or text[:1] not in (b"'", b'"'):
         raise ValueError("string without quotes")
-    machine.push(text[1:-1].decode("unicode_escape"))
+    machine.push(_ESCAPE.sub(_unescape, text[1:-1]).decode("latin1"))
 
 
 def _bytes(form: str) -> Callable[[_Machine], None]:
