@@ -1,0 +1,79 @@
+"""The engines of a bundle: every ONNX artifact that is given becomes one, with its entry in the manifest."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from maskclr_edge.checkpoint import ModelConfig
+from maskclr_edge.deploy import engine
+from maskclr_edge.deploy.bundle_folder import BundleFolder
+from maskclr_edge.errors import ConfigError
+from maskclr_edge.skeleton import SkeletonContract
+
+Progress = Callable[[int, int, str], None]
+
+ENGINES = ("tensorrt-rtx",)
+#: most persons that an engine takes at once
+ENGINE_PERSONS = 16
+
+
+def check_engines(engines: Sequence[str]) -> None:
+    """Raise ConfigError for an unknown kind, MissingDependencyError where its builder is not installed."""
+    for kind in engines:
+        if kind not in ENGINES:
+            raise ConfigError(f"engine is {kind!r}; expected {', '.join(ENGINES)}")
+    if engines:
+        engine.load_rtx()  # a missing package is known before anything is computed
+
+
+def add_engines(
+    folder: BundleFolder,
+    config: ModelConfig,
+    contract: SkeletonContract,
+    sources: Sequence[Mapping[str, Any]],
+    kinds: Sequence[str],
+    sms: Sequence[int],
+    progress: Progress | None,
+) -> list[dict[str, Any]]:
+    """Engines of every ONNX artifact given, as manifest entries."""
+    slots, width = contract.persons, config.feature_size
+    frames = (contract.min_frames, contract.frames, contract.max_frames)
+    persons = tuple((p, t, 17, 3) for p, t in zip((1, 1, ENGINE_PERSONS), frames, strict=True))
+    inputs: dict[str, dict[str, engine.ShapeRange]] = {
+        "encoder": {"persons": (persons[0], persons[1], persons[2])},
+        "head": {"features": ((1, slots, width), (1, slots, width), (ENGINE_PERSONS, slots, width))},
+    }
+    made: dict[tuple[str, str], dict[str, Any]] = {}
+    entries = []
+    for kind in kinds:
+        for source in sources:
+            key = (kind, source["file"])
+            if source["role"] not in inputs:
+                continue
+            if key not in made:  # precisions may share a head
+                stem = source["file"].removesuffix(".onnx")
+                data = engine.build_engine(
+                    folder.path(source["file"]).read_bytes(),
+                    inputs[source["role"]],
+                    sms=sms,
+                    what=f"{kind} engine of {source['file']}",
+                    progress=progress,
+                )
+                made[key] = folder.write(f"{stem}.{kind}.engine", data)
+            entries.append(
+                made[key]
+                | {
+                    "role": source["role"],
+                    "kind": kind,
+                    "precision": source["precision"],
+                    # strongly typed: the engine has the types of the graph that it was built from
+                    "read_back": {
+                        "from": source["file"],
+                        "gemm_weights": source["read_back"]["gemm_weights"],
+                    },
+                    "runners": [kind],
+                    "shapes": {"persons": [1, ENGINE_PERSONS], "frames": [frames[0], frames[2]]},
+                    "built_for": {"sm": [f"SM{sm}" for sm in sms], "version": engine.rtx_version()},
+                    "parity": None,
+                }
+            )
+    return entries

@@ -1,0 +1,211 @@
+"""A checkpoint to a bundle that has been checked against it, and engines into a bundle that there is."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from maskclr_edge.checkpoint import Checkpoint
+from maskclr_edge.deploy import parity
+from maskclr_edge.deploy.builder import to_bytes
+from maskclr_edge.deploy.bundle_folder import BundleFolder
+from maskclr_edge.deploy.calibrate import calibrate, present_persons
+from maskclr_edge.deploy.engine import DEFAULT_SMS
+from maskclr_edge.deploy.engine_set import add_engines, check_engines
+from maskclr_edge.deploy.graph import encoder_graph, head_graph
+from maskclr_edge.deploy.manifest import as_entry, built_by, fingerprint, now
+from maskclr_edge.deploy.onnx_pair import OnnxPair
+from maskclr_edge.deploy.quantise import quantisable, quantise
+from maskclr_edge.deploy.read_back import read_back
+from maskclr_edge.errors import ConfigError, ExportError
+from maskclr_edge.runtime.bundle import FORMAT, MANIFEST, VERSION, Bundle
+
+Floats = npt.NDArray[np.float32]
+Progress = Callable[[int, int, str], None]
+
+PRECISIONS = ("fp32", "int8")
+ONNX_RUNNERS = ("onnxruntime", "openvino")
+
+
+def export_bundle(
+    checkpoint: Checkpoint,
+    out: str | Path,
+    *,
+    precisions: Sequence[str] = ("fp32",),
+    engines: Sequence[str] = (),
+    sms: Sequence[int] = DEFAULT_SMS,
+    calibration: Sequence[Floats] | Floats | None = None,
+    calibration_info: Mapping[str, Any] | None = None,
+    calibration_method: str = "minmax",
+    skip: Sequence[str] = (),
+    storage: str = "float32",
+    verify: str = "corners",
+    name: str = "",
+    progress: Progress | None = None,
+) -> Bundle:
+    """Write a bundle of a checkpoint and return it, opened. The place of an old bundle is taken.
+
+    precisions: of the ONNX graphs, "fp32" and "int8". engines: "tensorrt-rtx", one for each precision, for
+    the compute capabilities ``sms``. calibration: clips (N, M, T, 17, 3), or several such arrays of different
+    T; int8 needs them. calibration_info: what they are, for the manifest. skip: modules that int8 leaves
+    alone. storage: see ``encoder_graph``. verify: "corners" or "full", the grid of parity shapes. name: what
+    the checkpoint is called, for the manifest.
+
+    Raises ExportError when a graph does not agree with the checkpoint, an engine is refused or the disk
+    fails; ConfigError for options that are not known; CheckpointError for damaged weights. Then nothing is
+    written.
+    """
+    _check_options(precisions, engines, calibration)
+    checkpoint.check(name or "checkpoint")
+    contract = checkpoint.contract
+    shapes = parity.shape_grid(verify, contract)
+    made_by = built_by(engines)
+    with BundleFolder(out) as folder:
+        head = head_graph(checkpoint, storage=storage)
+        # every precision shares the head: next to none of the operations are in it
+        head_entry = folder.write("head.onnx", to_bytes(head)) | {"read_back": read_back(head)}
+        encoders = {}
+        for precision in precisions:
+            if precision == "fp32":
+                graph = encoder_graph(checkpoint, storage=storage)
+            else:
+                clips = [calibration] if isinstance(calibration, np.ndarray) else list(calibration or ())
+                graph = _quantised(checkpoint, clips, calibration_method, skip, progress)
+                facts = {"method": calibration_method, "skipped": list(skip)}
+                made_by["calibration"] = facts | {"clips": dict(calibration_info or {})}
+            entry = folder.write(f"encoder.{precision}.onnx", to_bytes(graph))
+            encoders[precision] = entry | {"read_back": read_back(graph, frames=contract.frames)}
+        measured = _measure(folder, checkpoint, encoders, head_entry["file"], shapes, progress)
+        artifacts = []
+        for precision, entry in encoders.items():
+            common = {
+                "kind": "onnx",
+                "precision": precision,
+                "runners": list(ONNX_RUNNERS),
+                "shapes": {"persons": [1, None], "frames": [contract.min_frames, contract.max_frames]},
+                "built_for": None,
+                "parity": measured[precision],
+            }
+            artifacts += [{**entry, "role": "encoder", **common}, {**head_entry, "role": "head", **common}]
+        artifacts += add_engines(folder, checkpoint.config, contract, artifacts, engines, sms, progress)
+        folder.finish(
+            {
+                "format": FORMAT,
+                "version": VERSION,
+                "model": checkpoint.config.to_dict(),
+                "contract": contract.to_dict(),
+                "checkpoint": {"name": name, "sha256": fingerprint(checkpoint), "info": checkpoint.info},
+                "built_by": made_by,
+                "created": now(),
+                "artifacts": artifacts,
+                "parity": measured,
+            }
+        )
+    return Bundle.open(out)
+
+
+def extend_bundle(
+    bundle: Bundle,
+    out: str | Path,
+    *,
+    engines: Sequence[str],
+    precisions: Sequence[str] = (),
+    sms: Sequence[int] = DEFAULT_SMS,
+    progress: Progress | None = None,
+) -> Bundle:
+    """A copy of a bundle at ``out`` (which may be its own place) with engines made from its ONNX files.
+
+    precisions: those that get an engine, all that it has when empty. An engine that is there already is
+    made anew. Raises ConfigError for a precision that the bundle lacks, and otherwise as ``export_bundle``.
+    """
+    check_engines(engines)
+    have = [item.precision for item in bundle.artifacts if item.kind == "onnx" and item.role == "encoder"]
+    chosen = list(precisions) or have
+    for precision in chosen:
+        if precision not in have:
+            raise ConfigError(
+                f"{bundle.path} has no {precision} ONNX, it has {', '.join(have) or 'none'}; "
+                f"make it from the checkpoint: maskclr-edge export CHECKPOINT --precision {precision}"
+            )
+    bundle.verify()
+    with BundleFolder(out) as folder:
+        replaced = {(kind, precision) for kind in engines for precision in chosen}
+        kept = [item for item in bundle.artifacts if (item.kind, item.precision) not in replaced]
+        # files that the manifest does not name, such as a model card, go along
+        for file in dict.fromkeys([item.file for item in kept] + list(bundle.unlisted())):
+            folder.copy(bundle.path / file, file)
+        artifacts = [as_entry(item) for item in kept]
+        sources = [item for item in artifacts if item["kind"] == "onnx" and item["precision"] in chosen]
+        artifacts += add_engines(folder, bundle.config, bundle.contract, sources, engines, sms, progress)
+        manifest = json.loads((bundle.path / MANIFEST).read_text(encoding="utf-8"))
+        made_by = dict(bundle.built_by) | built_by(engines)
+        folder.finish(manifest | {"artifacts": artifacts, "built_by": made_by, "created": now()})
+    return Bundle.open(out)
+
+
+def _check_options(precisions: Sequence[str], engines: Sequence[str], calibration: Any) -> None:
+    if not precisions:
+        raise ConfigError(f"no precision to export; name some of {', '.join(PRECISIONS)}")
+    for precision in precisions:
+        if precision not in PRECISIONS:
+            raise ConfigError(f"precision is {precision!r}; expected some of {', '.join(PRECISIONS)}")
+    if "int8" in precisions and calibration is None:
+        raise ConfigError("int8 needs calibration clips; give some, or leave int8 out")
+    check_engines(engines)
+
+
+def _write_head(folder: BundleFolder, checkpoint: Checkpoint, storage: str) -> dict[str, Any]:
+    graph = head_graph(checkpoint, storage=storage)
+    # every precision shares it: next to none of the operations are in it
+    return folder.write("head.onnx", to_bytes(graph)) | {"read_back": read_back(graph)}
+
+
+def _quantised(
+    checkpoint: Checkpoint,
+    clips: Sequence[Floats],
+    method: str,
+    skip: Sequence[str],
+    progress: Progress | None,
+) -> onnx.ModelProto:
+    graph = encoder_graph(checkpoint, flat=False)
+    persons = present_persons(clips, checkpoint.contract.absent)
+    tensors = list(quantisable(graph, skip).values())
+    ranges = calibrate(graph, persons, tensors, method=method, progress=progress)
+    return quantise(graph, ranges, skip=skip)
+
+
+def _measure(
+    folder: BundleFolder,
+    checkpoint: Checkpoint,
+    encoders: Mapping[str, Mapping[str, Any]],
+    head: str,
+    shapes: Sequence[tuple[int, int, int]],
+    progress: Progress | None,
+) -> dict[str, dict[str, Any]]:
+    """Parity of each precision. Raises ExportError for the first that does not agree with the checkpoint."""
+    probes, reference = parity.make_probes(checkpoint, shapes, progress)
+    measured = {}
+    for precision, entry in encoders.items():
+        with OnnxPair(folder.path(entry["file"]), folder.path(head)) as pair:
+            result = parity.compare(
+                pair.infer,
+                probes,
+                exact=precision == "fp32",
+                reference=reference,
+                progress=progress,
+                what=f"parity {precision}",
+            )
+        if not result.passed:
+            count, persons, frames = result.worst_shape
+            raise ExportError(
+                f"the {precision} graph does not agree with the checkpoint ({reference}): error of logits up "
+                f"to {result.max_abs_error:.3g}, relative {result.relative_error:.3g}, tolerance "
+                f"{result.tolerance:g}, worst at {count} clips, {persons} persons, {frames} frames; "
+                "nothing was written"
+            )
+        measured[precision] = result.to_dict()
+    return measured
