@@ -198,7 +198,17 @@ def _package(
         return Finding(label, "yes", str(answer["version"]) + (f": {more}" if more else ""), facts=answer)
     if probe.missing(answer, name):
         return Finding(label, "no", "not installed", f"{why}: {advice}" if why else advice, answer)
-    return Finding(label, "broken", answer["error"], advice, answer)
+    return Finding(label, "broken", answer["error"], _libraries(answer) or advice, answer)
+
+
+def _libraries(answer: dict[str, Any]) -> str:
+    """What OpenCV's wheel misses on a system without a desktop."""
+    error = answer["error"]
+    return (
+        "apt install libgl1 libglib2.0-0"
+        if "libGL" in error or "libgthread" in error or "libglib" in error
+        else ""
+    )
 
 
 def _providers(answer: dict[str, Any]) -> str:

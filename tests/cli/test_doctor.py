@@ -139,6 +139,11 @@ def test_pose_estimator(answer: dict[str, Any], state: str) -> None:
     assert bool(found.advice) == (state != "yes")
 
 
+def test_a_library_that_opencv_misses_is_named() -> None:
+    answer = {"error": "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"}
+    assert "apt install libgl1" in findings.pose_finding(answer).advice
+
+
 def test_an_old_jetpack_is_told_so() -> None:
     around = _around(jetson=probe.parse_jetson(*JETPACK_5[:2], {}))
     advice = {finding.name: finding.advice for finding in findings.machine_findings(around)}
