@@ -1,0 +1,1 @@
+"""Live: sources, pose estimators, tracking, windows, decisions, overlay and recording, one small module each."""
