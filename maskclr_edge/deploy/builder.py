@@ -72,8 +72,8 @@ class GraphBuilder:
         if not self._half:
             scaled = values if scale is None else (values.astype(np.float64) * scale).astype(np.float32)
             return self.array(name, scaled)
-        stored = values.astype(np.float16)
-        if not np.array_equal(stored.astype(np.float32), values):
+        stored = half_exactly(values)
+        if stored is None:
             raise ExportError(
                 f"{name} does not fit float16 exactly; export with float32 storage, or train and save the "
                 "checkpoint in float16"
@@ -109,6 +109,13 @@ class GraphBuilder:
         )
         onnx.checker.check_model(model)
         return model
+
+
+def half_exactly(values: Array) -> npt.NDArray[np.float16] | None:
+    """The same numbers as float16, or None where that would change one."""
+    with np.errstate(over="ignore"):
+        stored = values.astype(np.float16)
+    return stored if np.array_equal(stored.astype(np.float32), values) else None
 
 
 def to_bytes(model: onnx.ModelProto) -> bytes:

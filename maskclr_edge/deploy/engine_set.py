@@ -11,7 +11,9 @@ from maskclr_edge.skeleton import SkeletonContract
 
 Progress = Callable[[int, int, str], None]
 
-ENGINES = ("tensorrt-rtx",)
+#: kind of engine -> what its files are called
+SUFFIXES = {"tensorrt-rtx": "rtx"}
+ENGINES = tuple(SUFFIXES)
 #: most persons that an engine takes at once
 ENGINE_PERSONS = 16
 
@@ -58,7 +60,7 @@ def add_engines(
                     what=f"{kind} engine of {source['file']}",
                     progress=progress,
                 )
-                made[key] = folder.write(f"{stem}.{kind}.engine", data)
+                made[key] = folder.write(f"{stem}.{SUFFIXES[kind]}.engine", data)
             entries.append(
                 made[key]
                 | {
@@ -77,3 +79,7 @@ def add_engines(
                 }
             )
     return entries
+
+
+def _shares(read_back: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: read_back[key] for key in ("gemm_weights", "gemm_flops") if key in read_back}

@@ -16,7 +16,7 @@ from maskclr_edge.deploy.bundle_folder import BundleFolder
 from maskclr_edge.deploy.calibrate import calibrate, present_persons
 from maskclr_edge.deploy.engine import DEFAULT_SMS
 from maskclr_edge.deploy.engine_set import add_engines, check_engines
-from maskclr_edge.deploy.graph import encoder_graph, head_graph
+from maskclr_edge.deploy.graph import encoder_graph, fits_half, head_graph
 from maskclr_edge.deploy.manifest import as_entry, built_by, fingerprint, now
 from maskclr_edge.deploy.onnx_pair import OnnxPair
 from maskclr_edge.deploy.quantise import quantisable, quantise
@@ -52,8 +52,8 @@ def export_bundle(
     precisions: of the ONNX graphs, "fp32" and "int8". engines: "tensorrt-rtx", one for each precision, for
     the compute capabilities ``sms``. calibration: clips (N, M, T, 17, 3), or several such arrays of different
     T; int8 needs them. calibration_info: what they are, for the manifest. skip: modules that int8 leaves
-    alone. storage: see ``encoder_graph``. verify: "corners" or "full", the grid of parity shapes. name: what
-    the checkpoint is called, for the manifest.
+    alone. storage: see ``encoder_graph``; "auto" is float16 where that loses nothing. verify: "corners" or
+    "full", the grid of parity shapes. name: what the checkpoint is called, for the manifest.
 
     Raises ExportError when a graph does not agree with the checkpoint, an engine is refused or the disk
     fails; ConfigError for options that are not known; CheckpointError for damaged weights. Then nothing is
@@ -64,6 +64,8 @@ def export_bundle(
     contract = checkpoint.contract
     shapes = parity.shape_grid(verify, contract)
     made_by = built_by(engines)
+    if storage == "auto":
+        storage = "float16" if fits_half(checkpoint) else "float32"
     with BundleFolder(out) as folder:
         head = head_graph(checkpoint, storage=storage)
         # every precision shares the head: next to none of the operations are in it

@@ -9,13 +9,15 @@ import numpy as np
 import onnx
 
 from maskclr_edge.checkpoint import Checkpoint
-from maskclr_edge.deploy.builder import Array, GraphBuilder, Outputs
+from maskclr_edge.deploy.builder import Array, GraphBuilder, Outputs, half_exactly
 from maskclr_edge.errors import ConfigError
 
 STORAGES = ("float32", "float16")
 LAYER_NORM_EPS = 1e-6
 BATCH_NORM_EPS = 1e-5
 NORMALISE_EPS = 1e-12
+#: weights that the graph holds in another form, always in float32
+_DERIVED = ("backbone.pos_embed", "backbone.ts_attn.", "backbone.mask_token")
 
 
 def encoder_graph(
@@ -60,6 +62,15 @@ def head_graph(checkpoint: Checkpoint, *, storage: str = "float32") -> onnx.Mode
         "head",
         {"features": ["clips", "persons", config.feature_size]},
         {"logits": (x, ["clips", config.output_size])},
+    )
+
+
+def fits_half(checkpoint: Checkpoint) -> bool:
+    """Whether float16 holds every matrix of a checkpoint exactly, so that "float16" storage loses nothing."""
+    return all(
+        half_exactly(value) is not None
+        for name, value in checkpoint.weights.items()
+        if value.ndim > 1 and not name.startswith(_DERIVED)
     )
 
 
