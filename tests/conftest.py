@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from maskclr_edge.checkpoint import Checkpoint, ModelConfig, weight_shapes
 from maskclr_edge.skeleton import SkeletonContract
 
 # Deadlines and slow-data checks measure the machine, not the code. `make test-full` takes the profile "full".
@@ -21,6 +22,7 @@ settings.register_profile(
 )
 settings.load_profile("quick")
 
+SIZES = {"dim_feat": 16, "dim_rep": 24, "depth": 2, "num_heads": 2, "hidden_dim": 20, "maxlen": 40}
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -154,3 +156,27 @@ class TinyBundle:
 def tiny_bundle(tmp_path: Path) -> TinyBundle:
     """Writer of hand-made bundles in a folder of the test's own."""
     return TinyBundle(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def random_checkpoint() -> Callable[..., Checkpoint]:
+    """Maker of small checkpoints with random weights: ``random_checkpoint(seed=0, depth=1, ...)``.
+
+    The weights are large enough for attention, fusion and norms all to matter in the result.
+    """
+
+    def make(seed: int = 0, **changes: Any) -> Checkpoint:
+        config = ModelConfig(**({"num_classes": 5} | SIZES | changes))
+        rng = np.random.default_rng(seed)
+        weights = {}
+        for name, shape in weight_shapes(config).items():
+            value = rng.standard_normal(shape) * (1.5 / np.sqrt(shape[-1]) if len(shape) == 2 else 0.5)
+            if "norm" in name or name.startswith("head.bn"):
+                value = value * 0.2 + (0 if name.endswith(("bias", "mean")) else 1)
+            weights[name] = value.astype(np.float32)
+        names = tuple(f"class {index}" for index in range(max(config.num_classes, 1)))
+        frames = min(config.maxlen, 243)
+        contract = SkeletonContract(names, frames=frames, max_frames=frames)
+        return Checkpoint(config, contract, weights, {"seed": seed})
+
+    return make
