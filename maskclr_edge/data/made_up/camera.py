@@ -12,11 +12,14 @@ RESOLUTION_WH = (640, 480)
 _MIRROR = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 
 
-def film(people: list[Array], yaw: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Film people, each (T, 17, 3) in metres, as keypoints float32 (M, T, 17, 3): pixels of a 640 x 480
-    image, confidence.
+def film(
+    people: list[Array], yaw: float, rng: np.random.Generator, *, close_up: bool = False
+) -> npt.NDArray[np.float32]:
+    """Film people, each (T, 17, 3) in metres, as keypoints float32 (M, T, 17, 3): 640 x 480 pixels,
+    confidence.
 
     ``yaw`` in degrees is the view: 0 from the front, 90 with the person facing the image's right.
+    ``close_up`` fills the picture with the upper body. Joints outside the picture are (0, 0, 0).
     """
     joints = np.stack(people)
     centre = joints.reshape(-1, 3).mean(axis=0)
@@ -24,16 +27,23 @@ def film(people: list[Array], yaw: float, rng: np.random.Generator) -> npt.NDArr
     seen = (joints - centre) @ view.T
     distance = rng.uniform(3.5, 7.0)
     flat = seen[..., :2] * (distance / np.maximum(distance - seen[..., 2:], 0.5)) * [1, -1]
-    width, height = RESOLUTION_WH
-    low, high = flat.reshape(-1, 2).min(axis=0), flat.reshape(-1, 2).max(axis=0)
-    scale = rng.uniform(0.55, 0.9) * min(
-        width / (high[0] - low[0] + 1e-6), height / (high[1] - low[1] + 1e-6)
-    )
-    room = np.maximum(np.array([width, height]) - scale * (high - low), 0)
-    origin = rng.uniform(0.2, 0.8, 2) * room - scale * low
+    framed = flat[:, :, :11] if close_up else flat
+    low, high = framed.reshape(-1, 2).min(axis=0), framed.reshape(-1, 2).max(axis=0)
+    if close_up:
+        high[1] += rng.uniform(0.0, 0.15)
+    picture = np.array(RESOLUTION_WH)
+    scale = rng.uniform(0.55, 0.9) if not close_up else rng.uniform(0.9, 1.0)
+    scale *= float((picture / (high - low + 1e-6)).min())
+    room = np.maximum(picture - scale * (high - low), 0)
+    place = rng.uniform(0.2, 0.8, 2)
+    if close_up:
+        place[1] = 1.0  # the rest of the body is below the picture
+    origin = place * room - scale * low
     hidden = np.stack([_hidden(one) for one in seen])
-    size = scale * 1.7  # a person's height in pixels
-    return _detect(flat * scale + origin, hidden, size, rng)
+    keypoints = _detect(flat * scale + origin, hidden, scale * 1.7, rng)  # 1.7 m: a person's height in pixels
+    outside = ((keypoints[..., :2] < 0) | (keypoints[..., :2] >= picture)).any(axis=-1)
+    keypoints[outside] = 0
+    return keypoints
 
 
 def _view(yaw: float, pitch: float, roll: float) -> Array:

@@ -174,7 +174,7 @@ def strum_guitar(figure: Figure, u: Array, rng: np.random.Generator) -> None:
     lean = rng.uniform(0, 14)
     nod = rng.uniform(0, 25)
     figure.turn(rotation(lean * 0.5), rotation(lean), rotation(lean + nod))
-    if rng.random() < 0.6:
+    if rng.random() < 0.8:
         figure.pelvis[:, 1] = 0.46
         for side, sign in SIDES:
             figure.feet[side] = [sign * 0.16, 0, 0.42]
@@ -185,61 +185,3 @@ def strum_guitar(figure: Figure, u: Array, rng: np.random.Generator) -> None:
     fret = rng.uniform(0, 0.15)
     figure.hands[0] = figure.from_chest(0, (0.3 + fret, -0.42, 0.5))
     figure.elbows[0] = [0.3, -1, -0.2]
-
-
-def bowl(figure: Figure, u: Array, rng: np.random.Generator) -> None:
-    """Ten-pin bowling, right-handed: steps with a back swing, a slide on the left foot, release and
-    follow-through.
-    """
-    body = figure.body
-    times = [0.0, 0.2, 0.4, 0.55, 0.68, 0.8, 1.0]
-    travel = keys(u, times, [0, 0.35, 0.95, 1.4, 1.8, 1.95, 2.0]) * rng.uniform(0.8, 1.2)
-    sink = keys(u, times, [0.04, 0.06, 0.08, 0.14, 0.32, 0.34, 0.28])
-    lean = keys(u, times, [12, 18, 28, 45, 55, 48, 38])
-    figure.pelvis[:, 1] -= sink * body.leg
-    figure.pelvis[:, 2] = travel
-    figure.turn(
-        rotation(lean * 0.8),
-        rotation(lean, yaw=keys(u, times, [0, 0, -10, -25, -5, 15, 20])),
-        rotation(lean * 0.3),
-    )
-    swing = np.radians(keys(u, times, [35, 15, -40, -95, -10, 75, 130]))
-    bend = keys(u, times, [0.72, 0.9, 0.97, 0.97, 0.97, 0.95, 0.85])
-    down = np.stack([0.1 + 0 * u, -np.cos(swing) * bend, np.sin(swing) * bend], axis=-1) * body.arm
-    figure.hands[1] = figure.shoulder(1) + down * [-1, 1, 1]
-    side_arm = keys(u, times, [[0.0, -0.6, 0.5], [0.2, -0.7, 0.4], [0.7, -0.5, 0.2], [0.9, -0.2, 0.0],
-                               [0.9, -0.1, -0.3], [0.8, -0.1, -0.4], [0.8, -0.2, -0.3]])  # fmt: skip
-    figure.hands[0] = figure.shoulder(0) + side_arm * body.arm
-    left = keys(u, times, [0.1, 0.1, 0.9, 1.1, 2.1, 2.3, 2.35]) * (travel[-1] / 2.0 if len(u) else 1)
-    right = keys(u, times, [0.0, 0.5, 0.7, 1.6, 1.5, 1.35, 1.35]) * (travel[-1] / 2.0 if len(u) else 1)
-    behind = keys(u, times, [0, 0, 0, 0, 0.05, 0.12, 0.15])
-    cross = keys(u, times, [-0.1, -0.1, -0.1, -0.1, 0.12, 0.3, 0.3])
-    figure.feet[0] = np.stack([0.1 + 0 * u, 0 * u, left], axis=-1)
-    figure.feet[1] = np.stack([cross, behind, right], axis=-1)
-
-
-def golf_swing(figure: Figure, u: Array, rng: np.random.Generator) -> None:
-    """Right-handed: address, back swing over the right shoulder, down swing, and finish over the left
-    shoulder.
-    """
-    body = figure.body
-    times = [0.0, 0.15, 0.35, 0.52, 0.62, 0.68, 0.8, 1.0]
-    turn = keys(u, times, [0, 0, -50, -85, -20, 15, 75, 90])
-    hips = keys(u, times, [0, 0, -20, -40, 10, 35, 75, 85])
-    lean = keys(u, times, [34, 34, 32, 26, 30, 26, 8, 0])
-    figure.pelvis[:, 1] -= 0.05 * body.leg
-    figure.pelvis[:, 2] -= 0.10 * keys(u, times, [1, 1, 1, 1, 1, 1, 0.3, 0])
-    figure.turn(
-        rotation(lean * 0.5, yaw=hips * 0.8),
-        rotation(lean, yaw=turn),
-        rotation(lean, yaw=keys(u, times, [0, 0, 0, -10, 0, 10, 60, 80])),
-    )
-    # both hands together, in the frame of the chest: straight down, up to the right, down, up to the left
-    hands = keys(u, times, [[0, -0.85, 0.30], [0, -0.85, 0.30], [-0.55, -0.25, 0.55], [-0.55, 0.45, 0.35],
-                            [-0.1, -0.85, 0.35], [0.2, -0.8, 0.4],
-                            [0.55, 0.1, 0.5], [0.45, 0.45, 0.1]])  # fmt: skip
-    local = np.einsum("tij,tj->ti", figure.chest, hands * body.arm)
-    for side, sign in SIDES:
-        figure.hands[side] = figure.neck() + local + sign * 0.03 * figure.chest[..., 0]
-        figure.feet[side] = [sign * rng.uniform(0.2, 0.27), 0, 0]
-        figure.elbows[side] = np.einsum("tij,j->ti", figure.chest, np.array([sign * 0.4, -0.8, -0.2]))

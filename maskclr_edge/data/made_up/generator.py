@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from maskclr_edge.data.annotations import Annotation, AnnotationSet
-from maskclr_edge.data.made_up import exercises, gestures
+from maskclr_edge.data.made_up import exercises, gestures, sports
 from maskclr_edge.data.made_up.camera import RESOLUTION_WH, film
 from maskclr_edge.data.made_up.figure import Array, Body, Figure
 from maskclr_edge.errors import ConfigError
@@ -21,29 +21,34 @@ class _Motion(NamedTuple):
     perform: Callable[[Figure, Array, np.random.Generator], None]
     views: tuple[float, ...]  # degrees of yaw that people film it from
     spread: float  # and how far around them
+    close_up: float = 0.0  # how often only the upper body is in the picture
 
 
 _FRONT, _BACK, _RIGHT, _LEFT = 0.0, 180.0, 90.0, -90.0
 _MOTIONS: dict[str, _Motion] = {
+    "baseball_pitch": _Motion(sports.baseball_pitch, (_FRONT, 20, -20, _BACK), 15),
+    "baseball_swing": _Motion(sports.baseball_swing, (_FRONT, 20, -20), 15),
     "bench_press": _Motion(exercises.bench_press, (60, -60, 20, -20, _RIGHT, _LEFT), 15),
-    "bowl": _Motion(exercises.bowl, (135, 150, 165, 110), 15),
+    "bowl": _Motion(sports.bowl, (135, 150, 165, 110), 15),
     "clean_and_jerk": _Motion(exercises.clean_and_jerk, (_FRONT, 30, -30), 15),
-    "golf_swing": _Motion(exercises.golf_swing, (_RIGHT, _RIGHT, _FRONT, _LEFT), 12),
+    "golf_swing": _Motion(sports.golf_swing, (_RIGHT, _RIGHT, _FRONT, _LEFT), 12),
     "jump_rope": _Motion(exercises.jump_rope, (_FRONT, _FRONT, 45, -45), 15),
     "jumping_jacks": _Motion(exercises.jumping_jacks, (_FRONT,), 12),
     "pullup": _Motion(exercises.pullup, (_BACK, _BACK, _BACK, _FRONT), 20),
     "pushup": _Motion(exercises.pushup, (_RIGHT, _LEFT, 60, -60), 12),
     "situp": _Motion(exercises.situp, (_RIGHT, _LEFT, 60, -60), 12),
     "squat": _Motion(exercises.squat, (_FRONT, 35, -35, 60, -60), 15),
-    "strum_guitar": _Motion(exercises.strum_guitar, (_FRONT, 25, -25), 12),
+    "strum_guitar": _Motion(exercises.strum_guitar, (_FRONT, 25, -25), 12, 0.8),
+    "tennis_forehand": _Motion(sports.tennis_forehand, (_FRONT, _BACK, 135, _RIGHT), 20),
+    "tennis_serve": _Motion(sports.tennis_serve, (_FRONT, 30, -30, 150, _BACK), 20),
     "bow": _Motion(gestures.bow, (_FRONT, 45, -45, _RIGHT, _LEFT), 20),
-    "clap": _Motion(gestures.clap, (_FRONT, 30, -30), 15),
+    "clap": _Motion(gestures.clap, (_FRONT, 30, -30), 15, 0.2),
     "kick": _Motion(gestures.kick, (45, -45, _RIGHT, _LEFT), 20),
     "lunge": _Motion(gestures.lunge, (45, -45, _RIGHT, _LEFT), 20),
     "punch": _Motion(gestures.punch, (45, -45, _RIGHT, _LEFT), 20),
     "raise_arms": _Motion(gestures.raise_arms, (_FRONT, 30, -30), 20),
     "throw": _Motion(gestures.throw, (45, -45, _RIGHT, _LEFT), 20),
-    "wave": _Motion(gestures.wave, (_FRONT, 30, -30), 15),
+    "wave": _Motion(gestures.wave, (_FRONT, 30, -30), 15, 0.2),
 }
 #: every class there is; those that Penn Action has too bear its names
 MADE_UP_CLASSES = tuple(_MOTIONS)
@@ -117,7 +122,7 @@ def _clip(
     for place, joints in enumerate(people):
         joints[..., 0] += 1.5 * (place - (number - 1) / 2)
     yaw = rng.choice(motion.views) + rng.normal(0, motion.spread)
-    keypoints = film(people, float(yaw), rng)
+    keypoints = film(people, float(yaw), rng, close_up=bool(rng.random() < motion.close_up))
     return Annotation(f"made-up-{names[label]}-{index:05d}", label, keypoints, RESOLUTION_WH, "coco17")
 
 
