@@ -97,10 +97,10 @@ def read_annotations(
 ) -> AnnotationSet:
     """Read a pyskl annotation pickle; no code in it can run, and every annotation is checked.
 
-    ``layout`` is the joint order of the file, which it does not say itself. ``class_names`` names the
-    labels where the file has no ``classes``; without either they are called ``class 0``, ``class 1``, ...
-    Missing ``keypoint_score`` counts as 1. Raises DataError that names the file, the annotation and what to
-    do; ConfigError for an unknown layout.
+    ``layout`` is the joint order of the file, which it does not say itself. ``class_names`` (of the model,
+    say) name the labels of a file that has no ``classes``, and bound them; without either they are called
+    ``class 0``, ``class 1``, ... Missing ``keypoint_score`` counts as 1. Raises DataError that names the
+    file, the annotation and what to do; ConfigError for an unknown layout.
     """
     get_layout(layout)
     content = read_plain_pickle(path, max_bytes=max_bytes)
@@ -203,20 +203,16 @@ def _resolution(where: str, shape: object) -> tuple[int, int]:
 
 
 def _class_names(source: str, stored: object, given: Sequence[str] | None) -> tuple[str, ...]:
-    """The names to use, none if there are none. Given ones must agree with stored ones in number."""
-    if stored is not None:
-        if not isinstance(stored, list | tuple) or not 0 < len(stored) <= MAX_CLASSES:
-            raise DataError(f"{source}: 'classes' must list 1 to {MAX_CLASSES} names")
-        if not all(isinstance(name, str) and 0 < len(name) <= 200 for name in stored) or len(
-            set(stored)
-        ) != len(stored):
-            raise DataError(f"{source}: 'classes' must be different names of 1 to 200 characters each")
-        if given is not None and len(given) != len(stored):
-            raise DataError(
-                f"{source}: lists {len(stored)} classes, {len(given)} class names "
-                "were given; use the right list"
-            )
-    return tuple(given) if given is not None else tuple(stored or ())
+    """The file's own names, else the given ones, else none."""
+    if stored is None:
+        return tuple(given or ())
+    if not isinstance(stored, list | tuple) or not 0 < len(stored) <= MAX_CLASSES:
+        raise DataError(f"{source}: 'classes' must list 1 to {MAX_CLASSES} names")
+    if not all(isinstance(name, str) and 0 < len(name) <= 200 for name in stored) or len(set(stored)) != len(
+        stored
+    ):
+        raise DataError(f"{source}: 'classes' must be different names of 1 to 200 characters each")
+    return tuple(stored)
 
 
 def _splits(source: str, raw: object, taken: set[str]) -> dict[str, tuple[str, ...]]:

@@ -218,9 +218,13 @@ def test_a_bad_file_is_named_with_what_to_do(tmp_path: Path, content: Any, messa
     assert str(tmp_path / "file.pkl") in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_given_class_names_must_agree_in_number(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="lists 2 classes, 3 class names were given"):
-        read_annotations(_write(tmp_path, _content()), class_names=["x", "y", "z"])
+def test_given_class_names_serve_files_without_their_own(tmp_path: Path) -> None:
+    path = _write(tmp_path, _content())
+    assert read_annotations(path, class_names=["x", "y", "z"]).class_names == ("wave", "bow")
+    path = _write(tmp_path, _content(classes=...))
+    assert read_annotations(path, class_names=["x", "y", "z"]).class_names == ("x", "y", "z")
+    with pytest.raises(DataError, match=r"'b'\) has label 1; expected a whole number from 0 to 0"):
+        read_annotations(path, class_names=["x"])
 
 
 def test_a_name_from_the_file_cannot_break_the_line(tmp_path: Path) -> None:

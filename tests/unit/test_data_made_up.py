@@ -100,7 +100,7 @@ def test_everybody_moves(name: str) -> None:
 
 
 def test_the_classes_can_be_told_apart() -> None:
-    made = made_up_clips(12 * len(MADE_UP_CLASSES), seed=5)
+    made = made_up_clips(8 * len(MADE_UP_CLASSES), seed=5)
     contract = SkeletonContract(made.class_names, 24, persons=1)
     clips, labels = make_clips(made.annotations, contract)
     flat = clips[..., :2].reshape(len(clips), -1)
