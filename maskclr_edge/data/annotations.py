@@ -59,17 +59,14 @@ class AnnotationSet:
         object.__setattr__(self, "_index", {annotation.name: annotation for annotation in self.annotations})
 
     def split(self, name: str) -> list[Annotation]:
-        """The annotations of one split, in the split's order. Raises DataError that names the splits there
-        are.
-        """
+        """The annotations of one split, in its order. Raises DataError that names the splits there are."""
         if name not in self.splits:
             known = ", ".join(sorted(self.splits)) or "none"
             raise DataError(f"{self.source}: has no split {name!r}; its splits are: {known}")
         return [self._index[member] for member in self.splits[name]]
 
     def for_classes(self, class_names: Sequence[str]) -> "AnnotationSet":
-        """The same annotations with their labels counted in ``class_names``, for a model that knows classes
-        by those names.
+        """The same annotations with their labels counted in a model's ``class_names``.
 
         Raises DataError for an annotation whose class is not among them.
         """

@@ -37,8 +37,7 @@ _MAX_LINE = 4096
 
 
 def read_plain_pickle(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Any:
-    """Read a pickle that holds dicts, lists, tuples, sets, text, bytes, numbers and numpy arrays of
-    numbers, and nothing else.
+    """Read a pickle of plain containers, text, bytes, numbers and numpy arrays of numbers.
 
     numpy scalars become Python numbers, arrays have the machine's byte order and may be read-only. Raises
     DataError, naming the file and what in it was refused, for anything else: other globals, object arrays,

@@ -111,9 +111,7 @@ def _make_dtype(code: object, *_: object) -> Dtype:
 
 
 def set_dtype_state(dtype: Dtype, state: Any) -> None:
-    """Take the byte order from the state that numpy pickles for a type. Raises Refused for structured
-    types.
-    """
+    """Take the byte order from a numpy type's pickled state. Raises Refused for structured types."""
     order = of_type(state, tuple)[1]
     order = order.decode("latin1") if isinstance(order, bytes) else order
     if order not in ("<", ">", "|", "=") or any(part is not None for part in state[2:5]):

@@ -1,6 +1,4 @@
-"""The clip: float32 (M, T, 17, 3), H36M order, (x, y, confidence) in [-1, 1]; checked once, at the
-boundary.
-"""
+"""The clip: float32 (M, T, 17, 3), H36M order, (x, y, confidence); checked once, at the boundary."""
 
 from typing import Any
 
@@ -15,8 +13,7 @@ _EXPECTED = "expected (clips, persons, frames, 17, 3) or (persons, frames, 17, 3
 
 
 def check_clips(clips: Any, *, max_frames: int = MAX_FRAMES, max_persons: int = 2) -> npt.NDArray[np.float32]:
-    """Check clips (N, M, T, 17, 3), or one clip (M, T, 17, 3), and return them as contiguous float32 (N, M,
-    T, 17, 3).
+    """Check clips (N, M, T, 17, 3), or one (M, T, 17, 3); give float32 (N, M, T, 17, 3), contiguous.
 
     An array that is right already is returned as it is, without a copy. Raises ShapeError that says what
     came, what was expected and what to do, for a wrong type or shape, too few or too many persons or
@@ -71,8 +68,7 @@ def _span(most: int) -> str:
 
 
 def flip_clips(clips: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Mirror clips (..., 17, 2 or 3) left to right: x changes sign, left and right joints change places. A
-    copy.
+    """Mirror clips (..., 17, 2 or 3) left to right, as a copy: x and the sides of the joints change.
 
     Source: MotionBERT lib/utils/utils_data.py ``flip_data``. An unseen joint at x = 0 stays at 0.
     """

@@ -77,9 +77,7 @@ class SkeletonContract:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "SkeletonContract":
-        """Rebuild a contract; every field must be there and no other. Raises ConfigError naming the key at
-        fault.
-        """
+        """Rebuild a contract from all of its fields. Raises ConfigError naming the key at fault."""
         if not isinstance(values, Mapping):
             raise ConfigError(
                 f"skeleton contract: got a {type(values).__name__}, expected a mapping of its fields"

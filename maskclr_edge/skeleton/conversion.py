@@ -28,9 +28,7 @@ _ROOT, _BELLY, _NECK = (H36M_JOINTS.index(joint) for joint in ("root", "belly", 
 
 @cache
 def _sources(layout: str) -> tuple[tuple[int, ...], tuple[int, ...], bool]:
-    """First and second source joint of each H36M joint (equal for a plain copy), and whether the belly must
-    be derived.
-    """
+    """Both source joints of each H36M joint (equal for a copy), and whether the belly is derived."""
     joints = get_layout(layout).joints
     pairs = []
     for joint in H36M_JOINTS:
@@ -51,9 +49,7 @@ def _plan(layout: str) -> tuple[Array, Array, Array, bool]:
 
 
 def conversion_matrix(layout: str) -> npt.NDArray[np.float64]:
-    """The conversion of coordinates as weights (17, V): H36M coordinates = matrix @ coordinates of the
-    layout.
-    """
+    """The conversion as weights (17, V): H36M coordinates = matrix @ the layout's coordinates."""
     first, second, derive_belly = _sources(layout)
     matrix = np.zeros((len(H36M_JOINTS), len(get_layout(layout).joints)))
     for joint, (a, b) in enumerate(zip(first, second, strict=True)):
@@ -65,8 +61,7 @@ def conversion_matrix(layout: str) -> npt.NDArray[np.float64]:
 
 
 def to_h36m(keypoints: Array, layout: str, confidence_order: ConfidenceOrder = "h36m") -> Array:
-    """Convert keypoints (..., V, 3) of ``layout`` to H36M-17 (..., 17, 3), or (..., V, 2) without
-    confidences.
+    """Convert keypoints (..., V, 3) of a layout to H36M-17 (..., 17, 3); or (..., V, 2), coordinates only.
 
     Coordinates are rounded where MotionBERT rounds them (each midpoint in the input's type), so that
     COCO-17 gives its numbers to the bit; a half-precision input gives float32. The confidence of a midpoint

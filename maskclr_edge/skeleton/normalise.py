@@ -1,5 +1,6 @@
-"""The single steps from pixels to a clip, in the arithmetic of MotionBERT (lib/data/dataset_action.py,
-lib/utils/utils_data.py).
+"""The single steps from pixels to a clip, in MotionBERT's arithmetic.
+
+Sources: lib/data/dataset_action.py and lib/utils/utils_data.py of MotionBERT.
 """
 
 from typing import Any, Literal
@@ -13,9 +14,9 @@ Array = npt.NDArray[Any]
 
 
 def to_camera(xy: Array, resolution_wh: tuple[int, int]) -> Array:
-    """Pixels (..., 2) to camera coordinates: the longer image side spans [-1, 1], for both axes. Keeps the
-    float type.
+    """Pixels (..., 2) to camera coordinates: the longer image side spans [-1, 1], for both axes.
 
+    Keeps the float type.
     Raises ConfigError for a resolution that is not two positive numbers.
     """
     width, height = (float(side) for side in check_resolution(resolution_wh))
@@ -23,9 +24,7 @@ def to_camera(xy: Array, resolution_wh: tuple[int, int]) -> Array:
 
 
 def check_resolution(resolution_wh: tuple[int, int]) -> tuple[int, int]:
-    """The resolution as two plain whole numbers. Raises ConfigError if it is not (width, height) in
-    pixels.
-    """
+    """The resolution as two whole numbers. Raises ConfigError if it is not (width, height) in pixels."""
     try:
         width, height = (int(side) for side in resolution_wh)
     except (TypeError, ValueError, OverflowError):
@@ -66,9 +65,7 @@ def _even(total: int, frames: int) -> npt.NDArray[np.float64]:
 
 
 def select_persons(keypoints: Array, persons: int) -> Array:
-    """Keep at most ``persons`` of keypoints (M, T, V, 3): those of highest summed confidence, in their
-    given order.
-    """
+    """Keep at most ``persons`` of keypoints (M, T, V, 3): the most confident in sum, in their order."""
     if keypoints.shape[0] <= persons:
         return keypoints
     confidence = keypoints[..., 2].sum(axis=(1, 2), dtype=np.float64)
@@ -76,9 +73,7 @@ def select_persons(keypoints: Array, persons: int) -> Array:
 
 
 def pad_persons(clip: Array, persons: int) -> Array:
-    """Fill a clip (M, ...) up to ``persons`` slots with zeros. Raises ShapeError if it has more persons
-    than that.
-    """
+    """Fill a clip (M, ...) up to ``persons`` slots with zeros. Raises ShapeError if it has more."""
     if clip.shape[0] > persons:
         raise ShapeError(
             f"clip has {clip.shape[0]} persons, expected at most {persons}; keep some with select_persons()"
@@ -91,9 +86,9 @@ def pad_persons(clip: Array, persons: int) -> Array:
 def crop_scale(
     clip: Array, ratio: float = 2.0, absent: Literal["zeros", "projected"] = "zeros"
 ) -> npt.NDArray[np.float32]:
-    """Move and scale a clip (M, T, 17, 3) so that a square box ``ratio`` times as large as its visible
-    joints spans [-1, 1].
+    """Move and scale a clip (M, T, 17, 3) so that a square around its visible joints spans [-1, 1].
 
+    The square is ``ratio`` times as large as their box.
     The box holds every joint of non-zero confidence, over all persons and frames. All three values are
     clipped to [-1, 1]. Fewer than 4 visible joints, or all in one point, give zeros. "projected" moves
     every joint, so that absent persons and unseen joints land where (0, 0) lies as seen from the box, as

@@ -41,9 +41,7 @@ def track_identity(keypoints: Array, absent: Literal["zeros", "projected"] = "ze
 
 
 def _swapped_upstream(xy: Array) -> npt.NDArray[np.bool_]:
-    """Whether the persons of each frame are swapped, by MotionBERT's rule: the parity of the switches so
-    far.
-    """
+    """Which frames are swapped, by MotionBERT's rule: the parity of the switches so far."""
     stay = np.linalg.norm(xy[0, 1:] - xy[0, :-1], axis=-1).sum(axis=-1)
     switch = np.linalg.norm(xy[0, 1:] - xy[1, :-1], axis=-1).sum(axis=-1)
     return np.concatenate(([False], np.cumsum(stay > switch) % 2 == 1))
@@ -64,9 +62,7 @@ def _distance(a: Array, seen_a: Array, b: Array, seen_b: Array) -> Array:
 
 
 def _swapped_with_gaps(xy: Array, seen: Array, present: Array) -> npt.NDArray[np.bool_]:
-    """The rule for recordings in which somebody leaves or enters: compare with where each track was last
-    seen.
-    """
+    """Which frames are swapped where somebody leaves or enters: compared with the last sight of each."""
     swapped = np.zeros(xy.shape[1], dtype=bool)
     last: list[int | None] = [None, None]  # frame in which each track was last present
     state = False
@@ -98,9 +94,7 @@ def _swapped_with_gaps(xy: Array, seen: Array, present: Array) -> npt.NDArray[np
 def _decide(
     state: bool, costs: list[list[float]], slots: list[int], xy: Array, seen: Array, frame: int
 ) -> bool:
-    """Whether this frame is swapped, given the cost of each present slot against each track (NaN: never
-    seen).
-    """
+    """Whether a frame is swapped, by the cost of each present slot for each track (NaN: never seen)."""
     if len(slots) == 2:
         # one known track: it takes whichever of the two is nearer; two known tracks: the cheaper pairing
         plain = np.nansum([costs[0][0], costs[1][1]])

@@ -1,6 +1,4 @@
-"""A made-up camera and pose estimator: joints in space to pixels with the noise and confidences of a
-detector.
-"""
+"""A made-up camera and pose estimator: joints in space to pixels, a detector's noise and scores."""
 
 from typing import Any
 
@@ -15,9 +13,9 @@ _MIRROR = np.array([0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15])
 def film(
     people: list[Array], yaw: float, rng: np.random.Generator, *, close_up: bool = False
 ) -> npt.NDArray[np.float32]:
-    """Film people, each (T, 17, 3) in metres, as keypoints float32 (M, T, 17, 3): 640 x 480 pixels,
-    confidence.
+    """Film people, each (T, 17, 3) in metres, as keypoints float32 (M, T, 17, 3): pixels, confidence.
 
+    The picture has 640 x 480 pixels.
     ``yaw`` in degrees is the view: 0 from the front, 90 with the person facing the image's right.
     ``close_up`` fills the picture with the upper body. Joints outside the picture are (0, 0, 0).
     """
@@ -57,9 +55,7 @@ def _view(yaw: float, pitch: float, roll: float) -> Array:
 
 
 def _hidden(seen: Array) -> Array:
-    """How much each joint (T, 17) is hidden, 0 to 1: behind its mirror joint, behind the trunk, or on the
-    far side of the head.
-    """
+    """How much each joint (T, 17) is hidden, 0 to 1: by its mirror joint, the trunk or the head."""
     other = seen[:, _MIRROR]
     near = np.exp(-((np.linalg.norm((seen - other)[..., :2], axis=-1) / 0.12) ** 2))
     behind = 1 / (1 + np.exp(-((other - seen)[..., 2] - 0.10) / 0.04))

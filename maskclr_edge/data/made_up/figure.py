@@ -51,8 +51,9 @@ class Body:
 
 
 def rotation(pitch: Any = 0.0, yaw: Any = 0.0, roll: Any = 0.0) -> Array:
-    """Rotation matrices (..., 3, 3) from degrees: roll (towards the left) first, then pitch (lean forward),
-    then yaw (turn left).
+    """Rotation matrices (..., 3, 3) from degrees: first roll (to the left), then pitch, then yaw.
+
+    Pitch leans forward, yaw turns left.
     """
     pitch, yaw, roll = np.broadcast_arrays(
         *(np.radians(np.asarray(angle, dtype=float)) for angle in (pitch, yaw, roll))
@@ -70,9 +71,7 @@ def rotation(pitch: Any = 0.0, yaw: Any = 0.0, roll: Any = 0.0) -> Array:
 
 
 def keys(u: Array, times: list[float], values: list[Any]) -> Array:
-    """Smooth interpolation (T, ...) of key values at key times, at rest before the first and after the
-    last.
-    """
+    """Smooth interpolation (T, ...) of values at key times, at rest before the first and after the last."""
     points = np.asarray(values, dtype=float)
     at = np.asarray(times, dtype=float)
     slopes = np.zeros_like(points)
@@ -95,9 +94,7 @@ def keys(u: Array, times: list[float], values: list[Any]) -> Array:
 
 
 def reach(base: Array, target: Array, upper: float, lower: float, pole: Array) -> tuple[Array, Array]:
-    """Two-segment limb from base (T, 3) towards target: middle joint, bent towards pole, and end joint,
-    within reach.
-    """
+    """Two-segment limb from base (T, 3) to a target within reach: middle joint, bent to pole, and end."""
     to = target - base
     distance = np.linalg.norm(to, axis=-1, keepdims=True)
     direction = to / np.maximum(distance, 1e-6)
@@ -144,9 +141,7 @@ class Figure:
         self.hang()
 
     def turn(self, hips: Array, chest: Array, head: Array | None = None) -> None:
-        """Set the rotations of hips, chest and head (by default that of the chest); each (3, 3) or (T, 3,
-        3).
-        """
+        """Set the rotations of hips, chest and head (that of the chest by default), (3, 3) or (T, 3, 3)."""
         shape = (self.frames, 3, 3)
         self.hips, self.chest = np.broadcast_to(hips, shape), np.broadcast_to(chest, shape)
         self.head = self.chest if head is None else np.broadcast_to(head, shape)
@@ -166,9 +161,7 @@ class Figure:
         return np.asarray(self.pelvis + SIDES[side][1] * self.body.hip_width / 2 * self.hips[..., 0])
 
     def from_chest(self, side: int, offset: Any) -> Array:
-        """World point (T, 3) at an offset from a shoulder: (outwards, up, forwards) of the chest, in arm
-        lengths.
-        """
+        """World point (T, 3) seen from a shoulder: (outwards, up, forwards) of the chest, in arm lengths."""
         local = np.broadcast_to(np.asarray(offset, dtype=float), (self.frames, 3)) * self.body.arm
         local = local * [SIDES[side][1], 1, 1]
         return np.asarray(self.shoulder(side) + np.einsum("tij,tj->ti", self.chest, local))

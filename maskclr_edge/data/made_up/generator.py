@@ -1,6 +1,4 @@
-"""Labelled clips of MADE-UP motions: no person was recorded. For demonstrations, tests and trial
-calibrations.
-"""
+"""Labelled clips of MADE-UP motions: no person was recorded. For demonstrations, tests and trials."""
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
@@ -63,9 +61,9 @@ def made_up_clips(
     classes: Sequence[str] | None = None,
     split_fractions: Mapping[str, float] | None = None,
 ) -> AnnotationSet:
-    """Generate ``count`` MADE-UP labelled recordings: COCO-17, 640 x 480 pixels, with a detector's noise
-    and confidences.
+    """Generate ``count`` MADE-UP labelled recordings, with a detector's noise and confidences.
 
+    The layout is COCO-17, the picture 640 x 480 pixels.
     The classes take turns. ``frames`` and ``persons`` (1 or 2) are inclusive ranges; in a clip of two, both
     do the same. ``classes`` chooses and orders some of MADE_UP_CLASSES, and so the labels.
     ``split_fractions`` names the splits and their shares, by default train 0.8 and val 0.2. Equal arguments

@@ -1,5 +1,6 @@
-"""Made-up everyday gestures. A motion fills a figure for the phases ``u`` (T,), where 0 to 1 is one
-performance.
+"""Made-up everyday gestures.
+
+A motion fills a figure for the phases ``u`` (T,), where 0 to 1 is one performance.
 """
 
 import numpy as np

@@ -9,9 +9,7 @@ from maskclr_edge.data.made_up.figure import SIDES, Array, Figure, keys, rotatio
 
 
 def bowl(figure: Figure, u: Array, rng: np.random.Generator) -> None:
-    """Ten-pin bowling, right-handed: steps with a back swing, a slide on the left foot, release and
-    follow-through.
-    """
+    """Ten-pin bowling: steps with a back swing, a slide on the left foot, release, follow-through."""
     body = figure.body
     times = [0.0, 0.2, 0.4, 0.55, 0.68, 0.8, 1.0]
     travel = keys(u, times, [0, 0.35, 0.95, 1.4, 1.8, 1.95, 2.0]) * rng.uniform(0.8, 1.2)
@@ -40,9 +38,7 @@ def bowl(figure: Figure, u: Array, rng: np.random.Generator) -> None:
 
 
 def golf_swing(figure: Figure, u: Array, rng: np.random.Generator) -> None:
-    """Right-handed: address, back swing over the right shoulder, down swing, and finish over the left
-    shoulder.
-    """
+    """Address, back swing over the right shoulder, down swing, finish over the left shoulder."""
     body = figure.body
     times = [0.0, 0.15, 0.35, 0.52, 0.62, 0.68, 0.8, 1.0]
     turn = keys(u, times, [0, 0, -50, -85, -20, 15, 75, 90])
@@ -97,9 +93,7 @@ def baseball_swing(figure: Figure, u: Array, rng: np.random.Generator) -> None:
 
 
 def baseball_pitch(figure: Figure, u: Array, rng: np.random.Generator) -> None:
-    """Facing sideways: the left knee up, a long stride to the left, the arm over the top, the right leg
-    swinging up.
-    """
+    """Sideways: the left knee up, a long stride, the arm over the top, the right leg swinging up."""
     body = figure.body
     times = [0.0, 0.22, 0.38, 0.52, 0.62, 0.70, 0.80, 1.0]
     travel = keys(u, times, [0, 0, 0.05, 0.45, 0.75, 0.9, 1.0, 1.1]) * body.leg
@@ -135,9 +129,7 @@ def baseball_pitch(figure: Figure, u: Array, rng: np.random.Generator) -> None:
 
 
 def tennis_serve(figure: Figure, u: Array, rng: np.random.Generator) -> None:
-    """Facing sideways: the left arm tosses straight up, the racket drops behind the back, up to the ball,
-    and across.
-    """
+    """Sideways: the left arm tosses, the racket drops behind the back, up to the ball, and across."""
     body = figure.body
     times = [0.0, 0.2, 0.42, 0.55, 0.66, 0.73, 0.85, 1.0]
     turn = keys(u, times, [-10, -25, -45, -50, -10, 50, 85, 70])
@@ -169,9 +161,7 @@ def tennis_serve(figure: Figure, u: Array, rng: np.random.Generator) -> None:
 
 
 def tennis_forehand(figure: Figure, u: Array, rng: np.random.Generator) -> None:
-    """From the ready position a turn to the right, the racket back, and through in front of the body to the
-    left shoulder.
-    """
+    """A turn to the right, the racket back, and through in front of the body to the left shoulder."""
     body = figure.body
     times = [0.0, 0.25, 0.48, 0.62, 0.72, 0.85, 1.0]
     hips = keys(u, times, [-10, -40, -60, -20, 15, 30, 20])
