@@ -75,15 +75,15 @@ class ModelConfig:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 expected = str(low) if low == high else f"a whole number from {low} to {high}"
-                raise ConfigError(f"{name} is {value!r}; expected {expected}")
+                raise ConfigError(f"{name} is {_show(value)}; expected {expected}")
         for name in ("att_fuse", "qkv_bias", "mask_token"):
             if not isinstance(getattr(self, name), bool):
-                raise ConfigError(f"{name} is {getattr(self, name)!r}; expected true or false")
+                raise ConfigError(f"{name} is {_show(getattr(self, name))}; expected true or false")
         object.__setattr__(self, "mlp_ratio", _number("mlp_ratio", self.mlp_ratio, 16.0))
         if self.qk_scale is not None:
             object.__setattr__(self, "qk_scale", _number("qk_scale", self.qk_scale, 1e4))
         if self.head not in HEADS:
-            raise ConfigError(f"head is {self.head!r}; expected one of {', '.join(HEADS)}")
+            raise ConfigError(f"head is {_show(self.head)}; expected one of {', '.join(HEADS)}")
         if self.head == "class" and self.num_classes < 1:
             raise ConfigError("num_classes is 0; a class head needs at least 1")
         if self.dim_feat % self.num_heads:
@@ -133,7 +133,7 @@ class ModelConfig:
         names = [field.name for field in fields(cls)]
         for key in values:
             if key not in names:
-                raise ConfigError(f"unknown model config key {key!r}{closest(key, names)}")
+                raise ConfigError(f"unknown model config key {_show(key)}{closest(key, names)}")
         if "num_classes" not in values:
             raise ConfigError("the model config has no num_classes")
         return cls(**values)
@@ -153,7 +153,7 @@ class ModelConfig:
         chosen: dict[str, Any] = {"mask_token": values.get("backbone") == "DSTformerv2"}
         for key, value in values.items():
             if key not in known:
-                raise ConfigError(f"unknown config key {key!r}{closest(key, known)}")
+                raise ConfigError(f"unknown config key {_show(key)}{closest(key, known)}")
             name = _YAML_NAMES.get(key, key)
             if name in names:
                 chosen[name] = value
@@ -168,12 +168,20 @@ class ModelConfig:
 
 def closest(word: object, known: "list[str] | tuple[str, ...]") -> str:
     """`` (did you mean 'x'?)`` for the nearest known word, or nothing where none is near."""
-    near = get_close_matches(str(word), known, n=1)
+    near = get_close_matches(str(word)[:80], known, n=1)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _number(name: str, value: object, high: float) -> float:
     """A finite number in [0, high] as a float; ConfigError otherwise (NaN fails the comparison)."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= high:
-        raise ConfigError(f"{name} is {value!r}; expected a number from 0 to {high:g}")
+        raise ConfigError(f"{name} is {_show(value)}; expected a number from 0 to {high:g}")
     return float(value)
+
+
+def _show(value: object) -> str:
+    """A value for an error message, short whatever it is."""
+    text = repr(value) if isinstance(value, str | bool | float | None) else str(type(value).__name__)
+    if isinstance(value, int) and not isinstance(value, bool):
+        text = str(value) if abs(value) < 10**20 else "a huge number"
+    return text if len(text) <= 60 else text[:57] + "..."

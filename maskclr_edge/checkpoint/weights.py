@@ -65,14 +65,19 @@ def parameter_count(config: ModelConfig) -> int:
     return sum(int(np.prod(shape, dtype=np.int64)) for shape in weight_shapes(config).values())
 
 
-def check_shapes(config: ModelConfig, shapes: Mapping[str, tuple[int, ...]], source: str) -> None:
-    """Raise CheckpointError, naming the first tensor that differs, unless ``shapes`` is the network's."""
+def check_shapes(
+    config: ModelConfig, shapes: Mapping[str, tuple[int, ...]], source: str, prefix: str = ""
+) -> None:
+    """Raise CheckpointError, naming the first tensor that differs, unless ``shapes`` is the network's.
+
+    prefix: only the network's tensors of that prefix are expected, such as ``backbone.``.
+    """
     count = parameter_count(config)
     if count > MAX_PARAMETERS:
         raise CheckpointError(
             f"{source}: its config asks for {count} parameters; at most {MAX_PARAMETERS} are read"
         )
-    expected = weight_shapes(config)
+    expected = {name: shape for name, shape in weight_shapes(config).items() if name.startswith(prefix)}
     for name, shape in expected.items():
         if name not in shapes:
             raise CheckpointError(f"{source}: has no tensor {name}; expected one of shape {shape}")

@@ -5,7 +5,6 @@ Source: MotionBERT lib/model/model_action.py.
 
 from collections.abc import Mapping
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -120,4 +119,4 @@ def load_weights(model: ActionNet, weights: Mapping[str, FloatArray], *, assign:
 def to_weights(model: ActionNet) -> dict[str, FloatArray]:
     """A copy of the network's weights as float32 arrays, in the form of a checkpoint."""
     state = model.state_dict()
-    return {name: np.array(state[name].detach().float().cpu()) for name in weight_shapes(model.config)}
+    return {name: state[name].detach().float().cpu().numpy().copy() for name in weight_shapes(model.config)}
