@@ -139,9 +139,8 @@ def pose_finding(answer: dict[str, Any]) -> Finding:
         return Finding("pose estimator", "broken", f"mediapipe {version} does not carry the pose models",
                        f"pip install mediapipe=={MEDIAPIPE}", answer)  # fmt: skip
     if not probe.missing(answer, "mediapipe"):
-        return Finding(
-            "pose estimator", "broken", answer["error"], f"pip install mediapipe=={MEDIAPIPE}", answer
-        )
+        advice = _libraries(answer) or f"pip install mediapipe=={MEDIAPIPE}"
+        return Finding("pose estimator", "broken", answer["error"], advice, answer)
     if sys.version_info >= (3, 13):
         what = "no mediapipe for this Python carries the pose models"
         return Finding("pose estimator", "no", what, "use Python 3.10 to 3.12 to read video", answer)
