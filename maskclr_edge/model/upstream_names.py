@@ -64,7 +64,7 @@ def infer_config(shapes: Shapes, given: ModelConfig | None, source: str) -> Mode
         if name not in shapes:
             first = next(iter(shapes), "nothing")
             raise CheckpointError(
-                f"{source}: not a DSTformer action checkpoint: it has no {name} (but for example {first[:80]})"
+                f"{source}: not a DSTformer action checkpoint: it has no {name} (but {first[:80]})"
             )
         if len(shapes[name]) != dimensions:
             raise CheckpointError(f"{source}: {name} has shape {shapes[name]}; expected {dimensions} axes")
