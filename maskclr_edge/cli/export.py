@@ -44,7 +44,7 @@ _TORCH_FILES = (b"PK\x03\x04", b"\x80")
 @click.option("--keep", multiple=True, metavar="MODULE", help="Leave a module in floating point in int8, "
               "such as backbone.pre_logits.fc; may be repeated.")  # fmt: skip
 @click.option("--storage", type=click.Choice(["auto", "float32", "float16"]), default="auto",
-              show_default=True, help="Weights on disk; auto halves them where that loses nothing.")  # fmt: skip
+              show_default=True, help="Weights on disk; auto halves them where nothing is lost.")  # fmt: skip
 @click.option("--verify", type=click.Choice(["corners", "full"]), default="corners", show_default=True,
               help="Shapes to compare with the checkpoint on: six, or the whole grid.")  # fmt: skip
 @click.option("--json", "json_to", metavar="FILE|-", help="Write the result as JSON; - prints it alone.")
@@ -232,7 +232,8 @@ def _show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> No
         for file, items in files.items()
     ]
     columns = ("file", "precision", "size", "read back", "largest error", "runs on")
-    note = f"errors are of logits, against the checkpoint; made in {seconds:.1f} s; try: maskclr-edge bench {out}"
+    made = f"made in {seconds:.1f} s"
+    note = f"errors are of logits, against the checkpoint; {made}. Try: maskclr-edge bench {out}"
     console(json_to).print(table(f"Bundle {out}", columns, rows, note=note))
 
 

@@ -68,10 +68,7 @@ def add_engines(
                     "kind": kind,
                     "precision": source["precision"],
                     # strongly typed: the engine has the types of the graph that it was built from
-                    "read_back": {
-                        "from": source["file"],
-                        "gemm_weights": source["read_back"]["gemm_weights"],
-                    },
+                    "read_back": {"from": source["file"], **_shares(source["read_back"])},
                     "runners": [kind],
                     "shapes": {"persons": [1, ENGINE_PERSONS], "frames": [frames[0], frames[2]]},
                     "built_for": {"sm": [f"SM{sm}" for sm in sms], "version": engine.rtx_version()},

@@ -1,0 +1,348 @@
+"""Whole exports: what is in the bundle, who runs it, and what a failure leaves behind."""
+
+import errno
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maskclr_edge.checkpoint import Checkpoint, write_checkpoint
+from maskclr_edge.deploy import export_bundle, extend_bundle, fingerprint, graph, reference
+from maskclr_edge.deploy import export as export_module
+from maskclr_edge.deploy.bundle_folder import BundleFolder
+from maskclr_edge.deploy.engine import build_engine, load_rtx
+from maskclr_edge.deploy.parity import FP32_TOLERANCE, probe_clips
+from maskclr_edge.errors import BundleError, CheckpointError, ConfigError, EngineError, ExportError
+from maskclr_edge.optional import available
+from maskclr_edge.runtime import Bundle, open_runner
+
+Maker = Callable[..., Checkpoint]
+needs_rtx = pytest.mark.skipif(
+    not available("tensorrt_rtx_bindings"), reason="TensorRT-RTX (extra rtx) is not installed"
+)
+CALIBRATION = probe_clips(6, 2, 20, seed=8)
+
+
+@pytest.fixture
+def checkpoint(random_checkpoint: Maker) -> Checkpoint:
+    made = random_checkpoint(maxlen=243, depth=1)
+    return replace(made, contract=replace(made.contract, frames=30))
+
+
+def export(checkpoint: Checkpoint, out: Path, **options: Any) -> Bundle:
+    return export_bundle(
+        checkpoint, out, **({"precisions": ("fp32", "int8"), "calibration": CALIBRATION} | options)
+    )
+
+
+def leftovers(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_both_runners_run_both_precisions(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    bundle = export(checkpoint, tmp_path / "b")
+    assert leftovers(tmp_path) == ["b"]
+    clips = probe_clips(3, 2, 30, seed=5)
+    expected = reference.logits(checkpoint, clips)
+    scale = max(1, np.abs(expected).max())
+    runners = [name for name in ("onnxruntime", "openvino") if available(name)]
+    for runner in runners:
+        for precision in ("fp32", "int8"):
+            with open_runner(bundle.path, runner, precision) as opened:
+                error = np.abs(opened.infer(clips) - expected).max() / scale
+                assert error < (1e-3 if precision == "fp32" else 0.2), (runner, precision)
+
+
+@pytest.mark.parametrize("head", ["class", "embed"])
+def test_the_full_grid_holds(random_checkpoint: Maker, tmp_path: Path, head: str) -> None:
+    made = random_checkpoint(maxlen=243, depth=1, dim_feat=8, dim_rep=8, head=head)
+    bundle = export(made, tmp_path / "b", precisions=("fp32",), verify="full")
+    assert bundle.parity["fp32"]["shapes"] == 42
+    assert bundle.parity["fp32"]["max_abs_error"] <= FP32_TOLERANCE * max(
+        1, bundle.parity["fp32"]["max_abs_logit"]
+    )
+
+
+def test_the_manifest_says_what_is_there(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    info = {"source": "somewhere.pkl", "made_up": False}
+    bundle = export(
+        checkpoint, tmp_path / "b", name="best.safetensors", calibration_info=info, skip=["backbone.norm"]
+    )
+    manifest = json.loads((bundle.path / "manifest.json").read_text())
+    assert manifest["checkpoint"] == {
+        "name": "best.safetensors",
+        "sha256": fingerprint(checkpoint),
+        "info": checkpoint.info,
+    }
+    assert manifest["built_by"]["calibration"] == {
+        "method": "minmax",
+        "skipped": ["backbone.norm"],
+        "clips": info,
+    }
+    assert [(a["file"], a["role"], a["precision"]) for a in manifest["artifacts"]] == [
+        ("encoder.fp32.onnx", "encoder", "fp32"),
+        ("head.onnx", "head", "fp32"),
+        ("encoder.int8.onnx", "encoder", "int8"),
+        ("head.onnx", "head", "int8"),
+    ]
+    assert manifest["artifacts"][2]["read_back"]["gemm_weights"]["int8"] > 0.9
+    assert manifest["parity"]["int8"]["relative_error"] > manifest["parity"]["fp32"]["relative_error"]
+    assert bundle.contract == checkpoint.contract
+    assert bundle.unlisted() == ()
+
+
+def test_the_same_files_twice(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1750000000")
+    for name in ("one", "two"):
+        export(checkpoint, tmp_path / name)
+    for file in (tmp_path / "one").iterdir():
+        other = (tmp_path / "two" / file.name).read_bytes()
+        if file.name != "manifest.json":  # its measured errors may differ in the last place
+            assert file.read_bytes() == other, file.name
+    assert json.loads(other)["created"] == "2025-06-15T15:06:40Z" if file.name == "manifest.json" else True
+
+
+def test_a_fingerprint_is_of_the_numbers(checkpoint: Checkpoint, random_checkpoint: Maker) -> None:
+    first = fingerprint(checkpoint)
+    assert first == fingerprint(replace(checkpoint, info={"other": 1}))
+    weights = {name: value.copy() for name, value in checkpoint.weights.items()}
+    weights["head.fc2.bias"][0] += 1e-3
+    assert first != fingerprint(replace(checkpoint, weights=weights))
+    assert first != fingerprint(replace(checkpoint, contract=replace(checkpoint.contract, frames=31)))
+
+
+def test_progress_reaches_each_total(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    seen: dict[str, tuple[int, int]] = {}
+    export(checkpoint, tmp_path / "b", progress=lambda done, total, what: seen.update({what: (done, total)}))
+    assert {"calibration", "parity fp32", "parity int8"} <= set(seen)
+    assert all(done == total for done, total in seen.values())
+
+
+# ------------------------------------------------------------------ failures leave what was there
+
+
+def broken_graph(checkpoint: Checkpoint, **options: Any) -> Any:
+    """The encoder of other weights."""
+    weights = {name: value.copy() for name, value in checkpoint.weights.items()}
+    weights["backbone.pre_logits.fc.bias"] += 0.01
+    return graph.encoder_graph(replace(checkpoint, weights=weights), **options)
+
+
+def test_failing_parity_leaves_nothing(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(export_module, "encoder_graph", broken_graph)
+    with pytest.raises(
+        ExportError, match=r"fp32 graph does not agree with the checkpoint.*nothing was written"
+    ) as caught:
+        export(checkpoint, tmp_path / "b", precisions=("fp32",))
+    assert caught.value.exit_code == 1
+    assert leftovers(tmp_path) == []
+
+
+def test_a_failure_keeps_the_old_bundle(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = export(checkpoint, tmp_path / "b", precisions=("fp32",))
+    before = (old.path / "manifest.json").read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(export_module, "encoder_graph", broken_graph)
+        with pytest.raises(ExportError):
+            export(checkpoint, old.path, precisions=("fp32",))
+    assert (old.path / "manifest.json").read_bytes() == before
+    assert leftovers(tmp_path) == ["b"]
+    new = export(checkpoint, old.path, precisions=("int8",))
+    assert {item.precision for item in new.artifacts} == {"int8"}
+    assert not (new.path / "encoder.fp32.onnx").exists()
+    assert leftovers(tmp_path) == ["b"]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
+@pytest.mark.parametrize("stage", ["write", "finish"])
+def test_a_full_disk_and_ctrl_c_leave_nothing(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException, stage: str
+) -> None:
+    def fail(self: BundleFolder, *arguments: Any) -> None:
+        if stage == "write":
+            self.path("half.onnx").write_bytes(b"half")
+        raise error
+
+    monkeypatch.setattr(BundleFolder, stage, fail)
+    expected = ExportError if isinstance(error, OSError) else KeyboardInterrupt
+    with pytest.raises(expected) as caught:
+        export(checkpoint, tmp_path / "b", precisions=("fp32",))
+    if expected is ExportError:
+        assert "No space left on device; nothing was changed" in str(caught.value)
+    assert leftovers(tmp_path) == []
+
+
+def test_a_rename_that_fails_brings_the_old_bundle_back(
+    checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = export(checkpoint, tmp_path / "b", precisions=("fp32",))
+    rename = Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if self.name.endswith(".partial"):
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(ExportError, match="Input/output error"):
+        export(checkpoint, old.path, precisions=("fp32",))
+    assert leftovers(tmp_path) == ["b"]
+    Bundle.open(old.path)
+
+
+def test_a_killed_export_leaves_the_old_bundle(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """SIGKILL in the middle of the second export: no chance to tidy up, and the old bundle is whole."""
+    file = tmp_path / "c.safetensors"
+    write_checkpoint(file, checkpoint)
+    old = export(checkpoint, tmp_path / "b", precisions=("fp32",))
+    before = {path.name: path.read_bytes() for path in old.path.iterdir()}
+    program = (
+        "import sys, time\n"
+        "from maskclr_edge.checkpoint import read_checkpoint\n"
+        "from maskclr_edge.deploy import export_bundle\n"
+        "def stop(done, total, what):\n"
+        "    print('here', flush=True)\n"
+        "    time.sleep(60)\n"
+        "export_bundle(read_checkpoint(sys.argv[1]), sys.argv[2], progress=stop)\n"
+    )
+    words = [sys.executable, "-c", program, str(file), str(old.path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline() == "here\n"
+        running.send_signal(signal.SIGKILL)
+    assert {path.name: path.read_bytes() for path in old.path.iterdir()} == before
+    Bundle.open(old.path)
+
+
+def test_what_an_export_must_not_replace(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    file, folder, link = tmp_path / "file", tmp_path / "folder", tmp_path / "link"
+    file.write_text("mine")
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("mine")
+    link.symlink_to(folder)
+    for out, words in ((file, "file or a link"), (folder, "no bundle"), (link, "file or a link")):
+        with pytest.raises(ConfigError, match=words):
+            export(checkpoint, out, precisions=("fp32",))
+    assert (folder / "thesis.tex").read_text() == "mine"
+    (folder / "thesis.tex").unlink()
+    export(checkpoint, folder, precisions=("fp32",))  # an empty folder may be taken
+    export(checkpoint, tmp_path / "new" / "deep", precisions=("fp32",))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"precisions": ()}, "no precision"),
+        ({"precisions": ("fp32", "fp12")}, "fp12"),
+        ({"precisions": ("int8",), "calibration": None}, "needs calibration clips"),
+        ({"engines": ("openvino",)}, "openvino"),
+        ({"verify": "some"}, "verify"),
+        ({"storage": "int4"}, "int4"),
+        ({"calibration": np.zeros((2, 2, 9, 17, 3), np.float32)}, "no person"),
+    ],
+)
+def test_bad_options(checkpoint: Checkpoint, tmp_path: Path, options: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        export(checkpoint, tmp_path / "b", **options)
+    assert leftovers(tmp_path) == []
+
+
+def test_damaged_weights(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    checkpoint.weights["backbone.norm.weight"][0] = np.nan
+    with pytest.raises(CheckpointError, match=r"backbone\.norm\.weight"):
+        export(checkpoint, tmp_path / "b")
+    del checkpoint.weights["backbone.norm.weight"]
+    with pytest.raises(CheckpointError, match=r"backbone\.norm\.weight"):
+        export(checkpoint, tmp_path / "b")
+    assert leftovers(tmp_path) == []
+
+
+# ------------------------------------------------------------------ engines, from a checkpoint and from a bundle
+
+
+@needs_rtx
+def test_engines_of_every_precision(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    plain = export(checkpoint, tmp_path / "plain")
+    (plain.path / "CARD.md").write_text("a model card")
+    bundle = extend_bundle(plain, tmp_path / "b", engines=["tensorrt-rtx"], sms=[86])
+    assert bundle.precisions("tensorrt-rtx") == ("fp32", "int8")
+    made = [item for item in bundle.artifacts if item.kind == "tensorrt-rtx"]
+    assert {item.file for item in made} == {
+        "encoder.fp32.rtx.engine",
+        "encoder.int8.rtx.engine",
+        "head.rtx.engine",
+    }
+    assert all(item.built_for is not None and item.built_for["sm"] == ["SM86"] for item in made)
+    assert all(item.bytes > 50_000 for item in made)
+    assert made[2].read_back["gemm_weights"]["int8"] > 0.9
+    kept = {item.file: item.sha256 for item in plain.artifacts}
+    assert kept.items() <= {item.file: item.sha256 for item in bundle.artifacts}.items()
+    assert bundle.unlisted() == ("CARD.md",)
+    assert bundle.created >= plain.created
+
+    # in its own place, for one precision and other GPUs: that engine is made anew, the others stay
+    again = extend_bundle(bundle, bundle.path, engines=["tensorrt-rtx"], precisions=["fp32"], sms=[89])
+    built_for = {item.file: item.built_for for item in again.artifacts if item.kind == "tensorrt-rtx"}
+    assert built_for["encoder.fp32.rtx.engine"]["sm"] == ["SM89"]
+    assert built_for["encoder.int8.rtx.engine"]["sm"] == ["SM86"]
+    assert leftovers(tmp_path) == ["b", "plain"]
+
+
+@needs_rtx
+def test_what_the_builder_refuses_is_explained(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    with pytest.raises(EngineError, match=r"SM75.*leave 75 out") as caught:
+        export(checkpoint, tmp_path / "b", precisions=("fp32",), engines=["tensorrt-rtx"], sms=[75])
+    assert "\n" not in str(caught.value)
+    with pytest.raises(ConfigError, match="no SM 99; expected some of 75"):
+        export(checkpoint, tmp_path / "b", precisions=("fp32",), engines=["tensorrt-rtx"], sms=[86, 99])
+    with pytest.raises(ConfigError, match="no compute capability"):
+        export(checkpoint, tmp_path / "b", precisions=("fp32",), engines=["tensorrt-rtx"], sms=[])
+    with pytest.raises(EngineError, match="Failed to parse"):
+        build_engine(b"no onnx", {}, sms=[86])
+    assert leftovers(tmp_path) == []
+
+
+@needs_rtx
+def test_ctrl_c_stops_a_build(checkpoint: Checkpoint) -> None:
+    def interrupt(done: int, total: int, what: str) -> None:
+        signal.raise_signal(signal.SIGINT)  # handled by the main thread, as a key press is
+
+    model = export_module.to_bytes(graph.encoder_graph(checkpoint))
+    shapes = ((1, 1, 17, 3), (1, 30, 17, 3), (4, 243, 17, 3))
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        build_engine(model, {"persons": shapes}, sms=[86], progress=interrupt)
+    assert time.monotonic() - start < 120
+    assert load_rtx()[0] is load_rtx()[0]
+
+
+def test_extending_needs_what_it_extends(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    bundle = export(checkpoint, tmp_path / "b", precisions=("fp32",))
+    if available("tensorrt_rtx_bindings"):
+        with pytest.raises(ConfigError, match=r"no int8 ONNX, it has fp32.*--precision int8"):
+            extend_bundle(bundle, tmp_path / "c", engines=["tensorrt-rtx"], precisions=["int8"])
+    with pytest.raises(ConfigError, match="tensorflow"):
+        extend_bundle(bundle, tmp_path / "c", engines=["tensorflow"])
+    shutil.copytree(bundle.path, tmp_path / "changed")
+    with (tmp_path / "changed" / "encoder.fp32.onnx").open("r+b") as file:
+        file.write(b"X")
+    if available("tensorrt_rtx_bindings"):
+        changed = Bundle.open(tmp_path / "changed", verify=False)
+        with pytest.raises(BundleError, match=r"encoder\.fp32\.onnx"):
+            extend_bundle(changed, tmp_path / "c", engines=["tensorrt-rtx"])
+    assert not (tmp_path / "c").exists()

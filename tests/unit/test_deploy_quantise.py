@@ -1,0 +1,211 @@
+"""Calibration and INT8 pairs: ranges, structure, what stays float, refusals."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from maskclr_edge.checkpoint import Checkpoint
+from maskclr_edge.data import made_up_clips
+from maskclr_edge.deploy import encoder_graph, head_graph
+from maskclr_edge.deploy.builder import to_bytes
+from maskclr_edge.deploy.calibrate import METHODS, Spread, calibrate, present_persons
+from maskclr_edge.deploy.calibration_set import calibration_clips, choose, made_up_calibration
+from maskclr_edge.deploy.onnx_pair import OnnxPair
+from maskclr_edge.deploy.parity import compare, make_probes, probe_clips
+from maskclr_edge.deploy.quantise import quantisable, quantise
+from maskclr_edge.deploy.read_back import read_back
+from maskclr_edge.errors import ConfigError, DataError, ExportError
+
+Maker = Callable[..., Checkpoint]
+INT8 = onnx.TensorProto.INT8
+
+
+def ranges_of(model: onnx.ModelProto, method: str = "minmax") -> dict[str, tuple[float, float]]:
+    persons = present_persons([probe_clips(6, 2, 20, seed=8), probe_clips(2, 1, 7, seed=9)], "zeros")
+    return calibrate(model, persons, list(quantisable(model).values()), method=method)
+
+
+@pytest.mark.parametrize("activation", ["int8", "uint8"])
+@pytest.mark.parametrize("method", METHODS)
+def test_a_quantised_network_is_near_the_float_one(
+    random_checkpoint: Maker, method: str, activation: str
+) -> None:
+    checkpoint = random_checkpoint(dim_feat=32, dim_rep=32)
+    model = encoder_graph(checkpoint, flat=False)
+    quantised = quantise(model, ranges_of(model, method), activation=activation)
+    onnx.checker.check_model(quantised, full_check=True)
+    probes, name = make_probes(checkpoint, [(2, 2, 17), (1, 1, 40), (1, 2, 1)])
+    head = to_bytes(head_graph(checkpoint))
+    result = compare(OnnxPair(to_bytes(quantised), head).infer, probes, exact=False, reference=name)
+    assert 0 < result.relative_error < 0.2
+    assert len(model.graph.output) == 1  # calibration took its own outputs away again
+
+
+def test_the_pattern_that_all_three_consumers_take(random_checkpoint: Maker) -> None:
+    model = encoder_graph(random_checkpoint(), flat=False)
+    before = to_bytes(model)
+    quantised = quantise(model, ranges_of(model))
+    assert to_bytes(model) == before
+    tensors = {tensor.name: tensor for tensor in quantised.graph.initializer}
+    makers = {node.output[0]: node for node in quantised.graph.node}
+    layers = quantisable(model)
+    assert len(layers) == 2 * 2 * 2 * 4 + 1  # qkv, proj, fc1, fc2 of two halves of two blocks of two layers
+    for node in quantised.graph.node:
+        if node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            zero = tensors[node.input[2]]
+            assert zero.data_type == INT8
+            assert not numpy_helper.to_array(zero).any()
+            assert (numpy_helper.to_array(tensors[node.input[1]]) > 0).all()
+        if node.name in layers:
+            activation, weight = (makers[name] for name in node.input)
+            assert activation.op_type == weight.op_type == "DequantizeLinear"
+            assert makers[activation.input[0]].op_type == "QuantizeLinear"
+            stored = tensors[weight.input[0]]
+            assert stored.data_type == INT8
+            assert numpy_helper.to_array(tensors[weight.input[1]]).shape == (stored.dims[1],)  # per output
+    assert {tensor.data_type for tensor in tensors.values()} == {
+        onnx.TensorProto.FLOAT,
+        onnx.TensorProto.INT64,
+        INT8,
+    }
+    assert [
+        value.type.tensor_type.elem_type for value in (*quantised.graph.input, *quantised.graph.output)
+    ] == [1, 1]
+    assert not quantised.metadata_props
+
+
+def test_read_back_sees_what_is_quantised(random_checkpoint: Maker) -> None:
+    checkpoint = random_checkpoint(dim_feat=32)
+    model = encoder_graph(checkpoint, flat=False)
+    ranges = ranges_of(model)
+    whole = read_back(quantise(model, ranges), frames=30)
+    assert whole["gemm_weights"]["int8"] > 0.98
+    assert 0.5 < whole["gemm_flops"]["int8"] < whole["gemm_weights"]["int8"]  # attention products are float
+    assert whole["initializers"]["int8"]["bytes"] > whole["initializers"]["float32"]["bytes"]
+    part = read_back(
+        quantise(model, ranges, skip=["backbone.blocks_st.0", "backbone.pre_logits.fc"]), frames=30
+    )
+    assert part["gemm_weights"]["int8"] < 0.8
+    assert part["nodes"]["QuantizeLinear"] == whole["nodes"]["QuantizeLinear"] - 9
+    plain = read_back(model, frames=30)
+    assert plain["gemm_flops"] == {"float32": 1.0, "frames": 30}
+
+
+def test_skip_takes_whole_names_only(random_checkpoint: Maker) -> None:
+    model = encoder_graph(random_checkpoint(depth=2), flat=False)
+    assert quantisable(model, ["backbone.blocks_s"]) == quantisable(model)
+    left = quantisable(model, ["backbone.blocks_st.1.attn_s"])
+    assert set(quantisable(model)) - set(left) == {
+        "backbone.blocks_st.1.attn_s.qkv/MatMul",
+        "backbone.blocks_st.1.attn_s.proj/MatMul",
+    }
+
+
+def test_the_same_bytes_whatever_the_hash_seed(random_checkpoint: Maker) -> None:
+    program = (
+        "import hashlib, numpy as np, onnx, sys\n"
+        "from maskclr_edge.deploy.quantise import quantisable, quantise\n"
+        "from maskclr_edge.deploy.builder import to_bytes\n"
+        "model = onnx.load(sys.stdin.buffer)\n"
+        "ranges = {tensor: (-1.0, 2.0) for tensor in quantisable(model).values()}\n"
+        "print(hashlib.sha256(to_bytes(quantise(model, ranges))).hexdigest())\n"
+    )
+    data = to_bytes(encoder_graph(random_checkpoint(depth=1), flat=False))
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            input=data,
+            capture_output=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("bad", [None, (0.0, 0.0), (-1.0, float("inf")), (float("nan"), 1.0)])
+def test_a_range_that_cannot_be_used_is_named(
+    random_checkpoint: Maker, bad: tuple[float, float] | None
+) -> None:
+    model = encoder_graph(random_checkpoint(depth=1), flat=False)
+    ranges = {tensor: (-1.0, 1.0) for tensor in quantisable(model).values()}
+    victim = "backbone.norm/LayerNormalization"
+    if bad is None:
+        del ranges[victim]
+    else:
+        ranges[victim] = bad
+    with pytest.raises(ExportError, match=f"no usable range for {victim}"):
+        quantise(model, ranges)
+
+
+def test_refusals(random_checkpoint: Maker) -> None:
+    model = encoder_graph(random_checkpoint(depth=1), flat=False)
+    with pytest.raises(ConfigError, match="int4"):
+        quantise(model, {}, activation="int4")
+    with pytest.raises(ConfigError, match="entropy"):
+        calibrate(model, [probe_clips(1, 1, 3, seed=0)[0]], [], method="entropy")
+    with pytest.raises(ConfigError, match="no person"):
+        calibrate(model, present_persons([np.zeros((2, 2, 5, 17, 3), np.float32)], "zeros"), [])
+
+
+def test_a_spread_counts_everything_as_its_range_grows() -> None:
+    rng = np.random.default_rng(0)
+    spread = Spread()
+    for scale in (0.01, 3.0, 0.5, 40.0):
+        spread.add((rng.standard_normal(5000) * scale).astype(np.float32))
+    assert spread.counts.sum() == 20000
+    assert spread.top >= max(-spread.low, spread.high)
+    with pytest.raises(ExportError, match="NaN"):
+        spread.add(np.array([1.0, np.nan], np.float32))
+
+
+def test_an_outlier_is_clipped_by_all_but_minmax() -> None:
+    values = np.random.default_rng(0).standard_normal(60000).astype(np.float32)
+    values[7] = 50
+    spread = Spread()
+    spread.add(values)
+    assert spread.reach("minmax") == 50
+    assert 3 < spread.reach("percentile") < 6
+    assert spread.reach("mse") < 50
+
+
+def test_a_tensor_that_never_moves_has_a_range() -> None:
+    spread = Spread()
+    spread.add(np.zeros(10, np.float32))
+    assert all(spread.reach(method) == 0 for method in METHODS)
+
+
+def test_absent_persons_are_left_out_of_calibration() -> None:
+    clips = np.ones((3, 2, 4, 17, 3), np.float32)
+    clips[1, 1] = 0
+    assert present_persons([clips], "zeros")[0].shape == (5, 4, 17, 3)
+    assert present_persons([clips], "projected")[0].shape == (6, 4, 17, 3)
+
+
+def test_classes_take_turns(random_checkpoint: Maker) -> None:
+    data = made_up_clips(60, seed=1)
+    chosen = choose(data.annotations, 24, seed=0)
+    assert len({item.name for item in chosen}) == 24
+    assert {item.label for item in chosen} == {item.label for item in data.annotations}
+    assert [item.name for item in choose(data.annotations, 24, seed=0)] == [item.name for item in chosen]
+    contract = random_checkpoint().contract
+    split = next(iter(data.splits))
+    clips, info = calibration_clips(data, split, contract, count=5)
+    assert clips.shape == (5, 2, 40, 17, 3)
+    assert (info["made_up"], info["count"], info["split"]) == (True, 5, split)
+    with pytest.raises(DataError, match="nosuch"):
+        calibration_clips(data, "nosuch", contract)
+    with pytest.raises(ConfigError, match="0"):
+        calibration_clips(data, split, contract, count=0)
+
+
+def test_made_up_calibration_says_so(random_checkpoint: Maker) -> None:
+    clips, info = made_up_calibration(random_checkpoint().contract, count=4)
+    assert clips.shape[0] == info["count"] == 4
+    assert info["made_up"] is True
