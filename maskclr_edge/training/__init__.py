@@ -2,5 +2,16 @@
 
 from maskclr_edge.training.config import TrainConfig, parse_override, read_yaml
 from maskclr_edge.training.loop import Event, TrainResult, train
+from maskclr_edge.training.shipped import find_config, open_dataset, shipped_configs
 
-__all__ = ["Event", "TrainConfig", "TrainResult", "parse_override", "read_yaml", "train"]
+__all__ = [
+    "Event",
+    "TrainConfig",
+    "TrainResult",
+    "find_config",
+    "open_dataset",
+    "parse_override",
+    "read_yaml",
+    "shipped_configs",
+    "train",
+]

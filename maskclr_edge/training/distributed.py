@@ -20,6 +20,11 @@ def rank() -> int:
     return dist.get_rank() if dist.is_initialized() else 0
 
 
+def launched_rank() -> int:
+    """The number that torchrun gave this process, before any group is joined."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def world_size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1

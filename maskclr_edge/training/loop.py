@@ -21,7 +21,7 @@ from maskclr_edge.data import Annotation, AnnotationSet, make_clips
 from maskclr_edge.errors import ConfigError, DataError, TrainingError
 from maskclr_edge.evaluation import Evaluation, evaluate
 from maskclr_edge.files import write_atomically
-from maskclr_edge.model import ActionNet, Regularisation, to_weights
+from maskclr_edge.model import ActionNet, Regularisation, load_backbone, to_weights
 from maskclr_edge.runtime.torch_runner import TorchRunner
 from maskclr_edge.training import distributed
 from maskclr_edge.training.augment import training_batch
@@ -65,19 +65,19 @@ def train(
     out: str | Path,
     *,
     resume: bool = False,
-    initialise: Callable[[ActionNet], None] | None = None,
+    pretrained: str | Path | None = None,
     observe: Callable[[Event], None] | None = None,
 ) -> TrainResult:
     """Train by ``config`` on ``data``; ``out`` receives checkpoints, state, log and config.
 
-    resume: continue the run in ``out`` exactly. initialise: set weights before the first step, as
-    fine-tuning does. observe: called after each step and each epoch.
+    resume: continue the run in ``out`` exactly. pretrained: a checkpoint, ours or upstream's, whose backbone
+    the run starts from. observe: called after each step and each epoch.
     Raises DataError (split missing, class without clips), ConfigError, TrainingError (loss is not finite).
     """
     out = Path(out)
     with distributed.process_group() as device:
         run = _Run(config, data, out, device, observe or (lambda event: None))
-        run.start(resume, initialise)
+        run.start(resume, pretrained)
         for epoch in range(run.progress.epoch, config.epochs):
             run.epoch(epoch)
         return run.finish()
@@ -119,7 +119,7 @@ class _Run:
         self.pathways = torch.compile(pathways) if config.compile else pathways
         self.progress = Progress(data_hash=_data_hash(chosen))
 
-    def start(self, resume: bool, initialise: Callable[[ActionNet], None] | None) -> None:
+    def start(self, resume: bool, pretrained: str | Path | None) -> None:
         """Fresh weights, or the state of an earlier run."""
         self.out.mkdir(parents=True, exist_ok=True)
         if resume:
@@ -130,8 +130,8 @@ class _Run:
             return
         if (self.out / STATE_FILE).exists():
             raise ConfigError(f"{self.out} holds a run already; add --resume, or choose another --out")
-        if initialise is not None:
-            initialise(self.model)
+        if pretrained is not None:
+            load_backbone(self.model, pretrained)
         if self.average is not None:
             self.average = MovingAverage(self.model, self.config.ema)
         if distributed.rank() == 0:
