@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from maskclr_edge.errors import ConfigError, ExportError
-from maskclr_edge.runtime.bundle import MANIFEST, hash_file
+from maskclr_edge.runtime.bundle import MANIFEST, Bundle, hash_file
 
 
 class BundleFolder:
@@ -79,6 +79,7 @@ class BundleFolder:
         text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
         self.write(MANIFEST, text.encode())
         assert self._temporary is not None
+        Bundle.open(self._temporary, verify=False)  # whoever reads it will ask the same
         _sync_folder(self._temporary)
         if self.out.exists():
             # two renames, because one cannot replace a folder that has files: between them there is no bundle

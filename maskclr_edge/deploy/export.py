@@ -121,8 +121,9 @@ def extend_bundle(
 ) -> Bundle:
     """A copy of a bundle at ``out`` (which may be its own place) with engines made from its ONNX files.
 
-    precisions: those that get an engine, all that it has when empty. An engine that is there already is
-    made anew. Raises ConfigError for a precision that the bundle lacks, and otherwise as ``export_bundle``.
+    precisions: those that get an engine, all that it has when empty. Engines of these kinds that are there
+    already are left behind. Raises ConfigError for a precision that the bundle lacks, and otherwise as
+    ``export_bundle``.
     """
     check_engines(engines)
     have = [item.precision for item in bundle.artifacts if item.kind == "onnx" and item.role == "encoder"]
@@ -135,8 +136,8 @@ def extend_bundle(
             )
     bundle.verify()
     with BundleFolder(out) as folder:
-        replaced = {(kind, precision) for kind in engines for precision in chosen}
-        kept = [item for item in bundle.artifacts if (item.kind, item.precision) not in replaced]
+        # all of a kind go together: precisions share a head, which is for the GPUs of one build
+        kept = [item for item in bundle.artifacts if item.kind not in engines]
         # files that the manifest does not name, such as a model card, go along
         for file in dict.fromkeys([item.file for item in kept] + list(bundle.unlisted())):
             folder.copy(bundle.path / file, file)
