@@ -1,22 +1,37 @@
 """``maskclr-edge eval``: how often a model is right on labelled recordings."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
 from maskclr_edge.cli.console import console, progress, table, write_json
-from maskclr_edge.data import AnnotationSet, make_clips, read_annotations
-from maskclr_edge.errors import ConfigError
+from maskclr_edge.data import (
+    MADE_UP_CLASSES,
+    AnnotationSet,
+    made_up_clips,
+    make_clips,
+    read_annotations,
+)
+from maskclr_edge.errors import ConfigError, DataError
 from maskclr_edge.evaluation import Evaluation, evaluate, match_classes
 from maskclr_edge.runtime import Runner, open_runner
+
+#: the word for motions that need no file
+MADE_UP = "made-up"
+MADE_UP_PER_CLASS = 10
+#: none of the motions that training on made-up ones sees by default
+MADE_UP_SEED = 1
 
 
 @click.command()
 @click.argument("model", default="bundled")
-@click.option("--data", required=True, metavar="FILE", help="Annotation file: a pyskl pickle.")
+@click.option("--data", required=True, metavar="FILE", help="Annotation file, a pyskl pickle; or made-up, "
+              "for generated motions, split val.")  # fmt: skip
 @click.option("--split", required=True, metavar="NAME", help="Split of the file, such as val or xsub_val.")
 @click.option("--layout", default="coco17", show_default=True, help="Joint layout of the file.")
 @click.option("--runner", default="auto", show_default=True, help="What runs the model.")
@@ -51,6 +66,7 @@ def command(
     Examples:
       maskclr-edge eval bundled --data penn_action_coco17.pkl --split val
       maskclr-edge eval my-bundle --data penn_action_coco17.pkl --split val --runner openvino --precision int8
+      maskclr-edge eval bundled --data made-up --split val
       maskclr-edge eval run/best.safetensors --data ntu60_hrnet.pkl --split xsub_val --json result.json
     """
     with (
@@ -59,7 +75,7 @@ def command(
     ):
         _needs_classes(opened)
         contract = opened.contract if frames is None else replace(opened.contract, frames=frames)
-        known = match_classes(read_annotations(data, layout=layout), contract.class_names)
+        known = match_classes(_read(data, layout, contract.class_names), contract.class_names)
         clips, labels = make_clips(known.split(split), contract, progress=report)
         start = time.perf_counter()
         result = evaluate(opened.infer, clips, labels, batch=batch, progress=report)
@@ -79,6 +95,20 @@ def command(
     _show(facts, known, result, per_class, json_to)
     if json_to:
         write_json(json_to, facts | {"per_class": _per_class(known, result)})
+
+
+def _read(data: str, layout: str, class_names: Sequence[str]) -> AnnotationSet:
+    """An annotation file, or made-up motions of those of the model's classes that there are some of."""
+    if data != MADE_UP or Path(data).exists():
+        return read_annotations(data, layout=layout)
+    classes = [name for name in class_names if name in MADE_UP_CLASSES]
+    if not classes:
+        raise DataError(
+            f"there are made-up motions of {len(MADE_UP_CLASSES)} classes ({', '.join(MADE_UP_CLASSES[:3])}, "
+            f"...) and the model knows none of them ({', '.join(class_names[:3])}, ...); give a file"
+        )
+    count = MADE_UP_PER_CLASS * len(classes)
+    return made_up_clips(count, seed=MADE_UP_SEED, classes=classes, split_fractions={"val": 1.0})
 
 
 def _needs_classes(runner: Runner) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from maskclr_edge.cli.main import main
-from maskclr_edge.data import AnnotationSet, made_up_clips, write_annotations
+from maskclr_edge.data import MADE_UP_CLASSES, AnnotationSet, made_up_clips, write_annotations
 from maskclr_edge.runtime import open_runner
 
 CLASSES = ("clap", "jump", "sit", "squat", "wave")  # those of the hand-made bundle
@@ -112,3 +112,19 @@ def test_a_file_that_is_no_annotation_file(
 def test_a_model_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["eval", str(tmp_path / "none"), "--data", _write(tmp_path), "--split", "val"]) == 2
     assert "none" in capsys.readouterr().err
+
+
+def test_made_up_motions_need_no_file(tiny_bundle: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    names = (*MADE_UP_CLASSES[:3], "swim", "fly")
+    bundle = tiny_bundle.write(contract={"class_names": list(names)})
+    assert main(["eval", str(bundle), "--data", "made-up", "--split", "val", "--json", "-"]) == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["made_up"] is True
+    assert result["clips"] == 30
+    assert [entry["class"] for entry in result["per_class"]] == list(names[:3])
+
+
+def test_a_model_that_knows_no_made_up_class(tiny_bundle: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    bundle = tiny_bundle.write(contract={"class_names": ["v", "w", "x", "y", "z"]})
+    assert main(["eval", str(bundle), "--data", "made-up", "--split", "val"]) == 2
+    assert "knows none of them (v, w, x, ...)" in capsys.readouterr().err

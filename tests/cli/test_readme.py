@@ -15,13 +15,13 @@ from maskclr_edge.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("README.md", "CONTRIBUTING.md")
-BLOCK = re.compile(r"(<!-- runnable -->\n)?```(console|python)\n(.*?)```", re.DOTALL)
+BLOCK = re.compile(r"(?:<!-- (runnable(?:, slow)?) -->\n)?```(console|python)\n(.*?)```", re.DOTALL)
 
 
-def _blocks(page: str) -> list[tuple[bool, str, str]]:
-    """Whether it is runnable, its language and its text, of every fenced block."""
+def _blocks(page: str) -> list[tuple[str, str, str]]:
+    """Mark ("runnable", "runnable, slow" or none), language and text of every fenced block."""
     text = (ROOT / page).read_text(encoding="utf-8")
-    return [(bool(mark), kind, body) for mark, kind, body in BLOCK.findall(text)]
+    return [(mark, kind, body) for mark, kind, body in BLOCK.findall(text)]
 
 
 def _commands(body: str) -> list[list[str]]:
@@ -37,12 +37,17 @@ ALL = [
     for words in _commands(body)
 ]
 OURS = [words for words in ALL if words[0] == "maskclr-edge"]
-RUNNABLE = [(kind, body) for page in PAGES for mark, kind, body in _blocks(page) if mark]
+RUNNABLE = [
+    pytest.param(kind, body, marks=[pytest.mark.full] if "slow" in mark else [], id=f"{kind} {number}")
+    for page in PAGES
+    for number, (mark, kind, body) in enumerate(_blocks(page))
+    if mark
+]
 
 
 def test_the_blocks_are_found() -> None:
     assert len(OURS) >= 5
-    assert {kind for kind, _ in RUNNABLE} == {"console", "python"}
+    assert {param.values[0] for param in RUNNABLE} == {"console", "python"}
 
 
 @pytest.mark.parametrize("words", OURS, ids=" ".join)
@@ -84,7 +89,7 @@ def test_what_ci_runs_is_what_the_readme_says() -> None:
     assert "step make test\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize(("kind", "body"), RUNNABLE, ids=[f"block {n}" for n in range(1, len(RUNNABLE) + 1)])
+@pytest.mark.parametrize(("kind", "body"), RUNNABLE)
 def test_a_runnable_block_runs(kind: str, body: str, tmp_path: Path) -> None:
     if kind == "python":
         calls = [[sys.executable, "-c", body]]
@@ -93,7 +98,7 @@ def test_a_runnable_block_runs(kind: str, body: str, tmp_path: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     for call in calls:
         done = subprocess.run(
-            call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+            call, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=1800, check=False
         )
         assert done.returncode == 0, done.stderr
         assert done.stdout.strip()
