@@ -2,6 +2,7 @@
 
 import pickle
 import re
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ MAX_PICKLE_BYTES = 64 << 20
 MAX_ENTRIES = 100_000
 
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
-_REFUSED_GLOBAL = re.compile(r"(?:GLOBAL|global:?|class) ([\w.]+)")
+_REFUSED_GLOBAL = re.compile(r"GLOBAL (\w+(?:\.\w+)+)")
 
 
 class _Skipped:
@@ -56,7 +57,8 @@ def load_torch_file(path: Path) -> Any:
         raise CheckpointError(f"{path}: not a PyTorch checkpoint (.bin, .pth)")
     _check_sizes(path)
     try:
-        with torch.serialization.safe_globals(list(_NUMPY_SCALARS)):
+        with torch.serialization.safe_globals(list(_NUMPY_SCALARS)), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what it makes of an unusual pickle is in the error
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         refused = _REFUSED_GLOBAL.search(str(error))

@@ -288,7 +288,7 @@ def test_upstream_yaml_keys_are_read_unchanged():
 
 
 def test_an_unknown_yaml_key_names_the_closest():
-    with pytest.raises(ConfigError, match="'action_class'.*'action_classes'"):
+    with pytest.raises(ConfigError, match=r"'action_class'.*'action_classes'"):
         ModelConfig.from_yaml_dict({"action_class": 60})
     with pytest.raises(ConfigError, match="no action_classes"):
         ModelConfig.from_yaml_dict({"dim_feat": 64})

@@ -1,4 +1,4 @@
-"""The network against a second statement of it: slow, literal, in NumPy float64; a person, a joint, a head at a time.
+"""The network against a second statement of it: slow, literal, in NumPy float64, a person and a head at a time.
 
 The reference is written from the published description and shares nothing with the package's arrangement.
 """
@@ -135,7 +135,7 @@ def test_equals_the_published_network(random_checkpoint, changes, shape):
 
 
 def test_training_arithmetic_equals_it_too(random_checkpoint):
-    """In half precision on a CPU, with gradients, attention takes another way; its numbers are held in float64."""
+    """With gradients and not in float32, attention on a CPU takes another way; held in float64."""
     checkpoint = random_checkpoint()
     person = clips_of(1, 4)
     backbone = build_model(checkpoint).backbone.double()
@@ -149,7 +149,9 @@ def test_joint_importance_is_that_of_the_last_spatial_attention(random_checkpoin
     person = clips_of(2, 5)
     with torch.no_grad():
         plain = build_model(checkpoint).backbone(torch.from_numpy(person))
-        representation, importance = build_model(checkpoint).backbone(torch.from_numpy(person), importance=True)
+        representation, importance = build_model(checkpoint).backbone(
+            torch.from_numpy(person), importance=True
+        )
     assert torch.equal(plain, representation)
     for index in range(2):
         _, expected = Reference(checkpoint.config, checkpoint.weights).backbone(person[index])
