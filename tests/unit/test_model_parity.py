@@ -1,4 +1,4 @@
-"""The network against a second statement of it: slow, literal, in NumPy float64, a person and a head at a time.
+"""The network against a second statement of it: slow, literal: NumPy, float64, a head at a time.
 
 The reference is written from the published description and shares nothing with the package's arrangement.
 """
