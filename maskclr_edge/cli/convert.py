@@ -54,7 +54,7 @@ def command(
     from maskclr_edge.model.upstream import read_upstream, upstream_contract
 
     screen = console(json_to)
-    config = _read_config(Path(config_file)) if config_file else None
+    config = read_config(Path(config_file)) if config_file else None
     checkpoint = read_upstream(upstream, config=config)
     if classes:
         checkpoint.contract = upstream_contract(checkpoint.config, _read_classes(Path(classes)))
@@ -66,7 +66,7 @@ def command(
         write_json(json_to, summary)
 
 
-def _read_config(path: Path) -> "ModelConfig":
+def read_config(path: Path) -> "ModelConfig":
     """The model keys of an upstream YAML file."""
     import yaml
 

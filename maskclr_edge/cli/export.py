@@ -148,23 +148,13 @@ def _starts_like_torch(path: Path) -> bool:
 
 
 def _read_upstream(path: Path, config: str | None) -> "Checkpoint":
-    import yaml
-
-    from maskclr_edge.checkpoint import ModelConfig
+    from maskclr_edge.cli.convert import read_config
     from maskclr_edge.optional import require
 
     require("torch")
     from maskclr_edge.model import read_upstream
 
-    if config is None:
-        checkpoint: Checkpoint = read_upstream(path)
-        return checkpoint
-    try:
-        values = yaml.safe_load(Path(config).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise ConfigError(f"{config}: cannot be read as YAML ({error})") from error
-    checkpoint = read_upstream(path, config=ModelConfig.from_yaml_dict(values))
-    return checkpoint
+    return read_upstream(path, config=read_config(Path(config)) if config else None)
 
 
 def _calibration(
@@ -213,7 +203,7 @@ def _compute_capabilities(text: str) -> tuple[int, ...]:
         if not digits.isdecimal() or len(digits) > 4:
             raise ConfigError(f"--sm is {text!r}; expected compute capabilities such as 86,89,120")
         found.append(int(digits))
-    return tuple(found)
+    return tuple(dict.fromkeys(found))
 
 
 def _show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> None:
