@@ -1,0 +1,232 @@
+"""What ``maskclr-edge demo`` does, with nothing printed: the library functions that the commands call."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from maskclr_edge.cli.console import ProgressCallback
+from maskclr_edge.errors import ConfigError, MaskclrEdgeError
+
+if TYPE_CHECKING:
+    from maskclr_edge.bench.suite import Suite
+    from maskclr_edge.checkpoint import Checkpoint
+    from maskclr_edge.data import AnnotationSet
+    from maskclr_edge.data.recording import Recording
+    from maskclr_edge.evaluation import Evaluation
+    from maskclr_edge.runtime import Bundle
+
+ENGINE = "tensorrt-rtx"
+CLIPS_PER_CLASS = 6
+CALIBRATION_CLIPS = 64
+BENCH_SECONDS = 0.4
+#: the replay: so many motions of three seconds, one after the other
+REPLAY_MOTIONS = 4
+REPLAY_FRAMES = 90
+REPLAY_FPS = 30.0
+WINDOW_SECONDS, STRIDE_SECONDS = 2.0, 0.2
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Where the demo begins: a checkpoint with a class head, and the folder for what is made of it."""
+
+    out: Path
+    file: Path
+    checkpoint: "Checkpoint"
+    name: str
+
+    @property
+    def bundle(self) -> Path:
+        """Folder of the bundle that is made."""
+        return self.out / "bundle"
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Classes of the model that there are made-up motions of."""
+        from maskclr_edge.data import MADE_UP_CLASSES
+
+        known = self.checkpoint.contract.class_names
+        return tuple(name for name in MADE_UP_CLASSES if name in known)
+
+
+@dataclass
+class Exported:
+    """A bundle, and why it has no engine where it has none."""
+
+    bundle: "Bundle"
+    without_engine: str = ""
+
+
+@dataclass(frozen=True)
+class Score:
+    """One runner and precision on the made-up clips; `same` is the share of fp32's answers, in percent."""
+
+    runner: str
+    precision: str
+    result: "Evaluation"
+    same: float = field(default=100.0)
+
+
+@dataclass(frozen=True)
+class Change:
+    """A label that began `seconds` into a recording, and how many windows were classified so far."""
+
+    seconds: float
+    label: str
+    probability: float
+    windows: int
+
+
+def begin(out: Path, checkpoint: str | None) -> Chain:
+    """Read the packaged checkpoint, or another, and make the folder. ConfigError when either does not do."""
+    from maskclr_edge.checkpoint import read_checkpoint
+    from maskclr_edge.runtime import BUNDLED, bundled_checkpoint
+
+    file = Path(checkpoint) if checkpoint else bundled_checkpoint()
+    opened = read_checkpoint(file)
+    if opened.config.head != "class":
+        raise ConfigError(f"{file}: has an embedding head and knows no classes; the demo needs a class head")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"{out}: cannot be made a folder ({error.strerror}); name another with --out"
+        ) from error
+    return Chain(out, file, opened, checkpoint or BUNDLED)
+
+
+def export(chain: Chain, report: ProgressCallback) -> Exported:
+    """Make the bundle: fp32, int8, both held to the checkpoint; engines where their builder is installed."""
+    from maskclr_edge.deploy import export_bundle, extend_bundle
+    from maskclr_edge.deploy.calibration_set import made_up_calibration
+
+    clips, info = made_up_calibration(chain.checkpoint.contract, count=CALIBRATION_CLIPS)
+    made = Exported(
+        export_bundle(
+            chain.checkpoint, chain.bundle, precisions=("fp32", "int8"),
+            calibration=clips, calibration_info=info,
+            storage="auto", name=chain.file.name, progress=report,
+        )
+    )  # fmt: skip
+    try:
+        made.bundle = extend_bundle(made.bundle, chain.bundle, engines=(ENGINE,), progress=report)
+    except MaskclrEdgeError as error:  # the ONNX files are whole and stay
+        made.without_engine = str(error)
+    return made
+
+
+def made_up(chain: Chain) -> "AnnotationSet":
+    """MADE-UP clips of the classes that the model knows, written as made-up.pkl too."""
+    from maskclr_edge.data import made_up_clips, write_annotations
+
+    count = CLIPS_PER_CLASS * len(chain.classes)
+    data = made_up_clips(count, seed=1, classes=chain.classes, split_fractions={"all": 1.0})
+    write_annotations(chain.out / "made-up.pkl", data)
+    return data
+
+
+def evaluate_all(chain: Chain, data: "AnnotationSet", report: ProgressCallback) -> list[Score]:
+    """The bundle's answers on made-up clips, on every runner here, in every precision."""
+    from maskclr_edge.bench.suite import opened, variants
+    from maskclr_edge.data import make_clips
+    from maskclr_edge.evaluation import evaluate, match_classes
+
+    contract = chain.checkpoint.contract
+    known = match_classes(data, contract.class_names)
+    clips, labels = make_clips(known.split("all"), contract, progress=report)
+    scores: list[Score] = []
+    for variant, classifier in opened(variants(str(chain.bundle))):
+        if isinstance(classifier, MaskclrEdgeError):
+            continue  # the bench, which is next, says why
+        result = evaluate(classifier.runner.infer, clips, labels, progress=report)
+        answers = result.logits.argmax(axis=1)
+        first = scores[0].result.logits.argmax(axis=1) if scores else answers
+        scores.append(
+            Score(variant.runner, variant.precision, result, 100 * float(np.mean(answers == first)))
+        )
+    return scores
+
+
+def bench(chain: Chain, report: ProgressCallback) -> "Suite":
+    """A short bench of the bundle, one person at the contract's clip length, written as bench.json too."""
+    from maskclr_edge.bench.results import result_document, write_result
+    from maskclr_edge.bench.suite import Plan, run_suite
+    from maskclr_edge.bench.timing import Budget
+
+    frames = (chain.checkpoint.contract.frames,)
+    plan = Plan((str(chain.bundle),), frames=frames, persons=(1,), budget=Budget(seconds=BENCH_SECONDS))
+    suite = run_suite(plan, report)
+    document = result_document("demo", suite.to_dict(), settings=plan.to_dict())
+    write_result(chain.out / "bench.json", document)
+    return suite
+
+
+def recording(chain: Chain) -> tuple["Recording", tuple[str, ...]]:
+    """Some made-up motions of one person in a row, and their names; written as made-up.npz too."""
+    from maskclr_edge.data import made_up_clips
+    from maskclr_edge.data.recording import Recording, write_recording
+
+    step = max(1, len(chain.classes) // REPLAY_MOTIONS)
+    classes = chain.classes[::step][:REPLAY_MOTIONS]
+    length = (REPLAY_FRAMES, REPLAY_FRAMES)
+    parts = made_up_clips(len(classes), seed=2, classes=classes, frames=length).annotations
+    keypoints = np.concatenate([part.keypoints for part in parts], axis=1)
+    made = Recording(keypoints, parts[0].layout, parts[0].resolution_wh, REPLAY_FPS, "made-up")
+    write_recording(chain.out / "made-up.npz", made)
+    return made, classes
+
+
+def replay(chain: Chain, made: "Recording") -> Iterator[Change]:
+    """Labels of sliding windows where they change, and a last one without label at the end."""
+    from maskclr_edge.runtime import Classifier
+
+    size, stride = round(WINDOW_SECONDS * made.fps), round(STRIDE_SECONDS * made.fps)
+    label, windows = "", 0
+    with Classifier.open(str(chain.bundle)) as classifier:
+        for end in range(size, made.frames + 1, stride):
+            window = made.keypoints[:, end - size : end]
+            (answer,) = classifier(window, made.layout, made.resolution_wh, top=1)
+            windows += 1
+            if answer.label != label:
+                label = answer.label
+                yield Change(end / made.fps, label, answer.probability, windows)
+    yield Change(made.frames / made.fps, "", 0.0, windows)
+
+
+def fastest(suite: "Suite", runners: tuple[str, ...], precision: str) -> str:
+    """The least p50 of the network on some runners, and which one; empty where it was not measured."""
+    found = [
+        (row.latency.p50_ms, row.runner)
+        for row in suite.measurements
+        if row.scenario == "network" and row.precision == precision and row.runner in runners
+    ]
+    return "{:.2f} ms, {}".format(*min(found)) if found else ""
+
+
+def files(chain: Chain, bundle: "Bundle", suite: "Suite") -> Iterator[tuple[str, str, int, str, str]]:
+    """Everything that was made: file, what it is, its bytes, parity with the checkpoint, its fastest p50."""
+    seen = set()
+    for item in bundle.artifacts:
+        if item.file in seen:
+            continue
+        seen.add(item.file)
+        precision = f" {item.precision}" if item.role == "encoder" else ""
+        kind = (
+            "ONNX" if item.kind == "onnx" else "engine for " + ", ".join((item.built_for or {}).get("sm", ()))
+        )
+        parity, p50 = "", ""
+        if item.role == "encoder":
+            parity = f"{item.parity['max_abs_error']:.1e}" if item.parity else "needs the GPU"
+            p50 = fastest(suite, item.runners, item.precision)
+        yield f"bundle/{item.file}", f"{item.role}{precision}, {kind}", item.bytes, parity, p50
+    others = {
+        "made-up.pkl": "made-up annotations",
+        "made-up.npz": "made-up recording",
+        "bench.json": "bench result",
+    }
+    for name, what in others.items():
+        if (chain.out / name).is_file():
+            yield name, what, (chain.out / name).stat().st_size, "", ""
