@@ -46,9 +46,12 @@ MAX_PIXEL = 1e6
 
 @dataclass(frozen=True)
 class Recording:
-    """Keypoints ``(M, T, V, 3)`` float32 in pixels with confidence, and what is needed to understand them."""
+    """Keypoints ``(M, T, V, 3)`` in pixels with confidence, and what is needed to understand them.
 
-    keypoints: npt.NDArray[np.float32]
+    float32, or float16 where an annotation file has them so.
+    """
+
+    keypoints: npt.NDArray[Any]
     layout: str
     resolution_wh: tuple[int, int]
     fps: float = DEFAULT_FPS
