@@ -14,7 +14,7 @@ from typing import Any
 
 from maskclr_edge.checkpoint.config import ModelConfig
 from maskclr_edge.errors import BundleError, ConfigError
-from maskclr_edge.runtime.schema import Fields
+from maskclr_edge.runtime.schema import Fields, is_word
 from maskclr_edge.skeleton import SkeletonContract
 
 MANIFEST = "manifest.json"
@@ -232,7 +232,7 @@ def _artifact(fields: Fields) -> Artifact:
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         fields.refuse("sha256", "64 hexadecimal digits in lower case")
     runners = fields.items("runners")
-    if not all(isinstance(name, str) for name in runners):
+    if not all(is_word(name) for name in runners):
         fields.refuse("runners", "a list of names")
     return Artifact(
         file=fields.text("file"),
@@ -240,7 +240,7 @@ def _artifact(fields: Fields) -> Artifact:
         bytes=fields.count("bytes"),
         role=fields.choice("role", ROLES),
         kind=fields.choice("kind", KINDS),
-        precision=fields.text("precision"),
+        precision=fields.word("precision"),
         runners=tuple(runners),
         read_back=fields.mapping("read_back", optional=True) or {},
         shapes=fields.mapping("shapes", optional=True) or {},

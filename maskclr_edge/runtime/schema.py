@@ -1,5 +1,6 @@
 """Typed access to a JSON object that someone else wrote."""
 
+import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -24,13 +25,20 @@ class Fields:
             if key not in keys:
                 near = get_close_matches(str(key), keys, 1)
                 hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(keys)}"
-                raise BundleError(f"{self._file}: unknown key {self._where}{str(key)[:60]}; {hint}")
+                raise BundleError(f"{self._file}: unknown key {self._where}{key!r:.60}; {hint}")
 
     def text(self, key: str) -> str:
         """A text that is not empty."""
         value = self._value.get(key)
         if not isinstance(value, str) or not value:
             self.refuse(key, "a text")
+        return value
+
+    def word(self, key: str) -> str:
+        """A short name without blanks, fit for a message."""
+        value = self.text(key)
+        if not is_word(value):
+            self.refuse(key, "a short name")
         return value
 
     def choice(self, key: str, choices: Sequence[str]) -> str:
@@ -67,6 +75,11 @@ class Fields:
         """Raise for a key whose value is not what was expected."""
         found = _show(self._value.get(key))
         raise BundleError(f"{self._file}: {self._where}{key} is {found}, expected {expected}")
+
+
+def is_word(value: Any) -> bool:
+    """Whether a value is a name of up to 60 letters, digits and ``.+_-``."""
+    return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9.+_-]{1,60}", value) is not None
 
 
 def _show(value: Any) -> str:

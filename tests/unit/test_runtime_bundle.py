@@ -131,9 +131,11 @@ def test_a_linked_bundle_and_files_in_folders_are_fine(tiny_bundle: Any) -> None
         (lambda m: m["artifacts"][1].update(bytes=-1), "artifacts[1].bytes is -1"),
         (lambda m: m["artifacts"][1].update(bytes=1.0), "artifacts[1].bytes is 1.0"),
         (lambda m: m["artifacts"][1].update(runners=[1]), "artifacts[1].runners"),
+        (lambda m: m["artifacts"][1].update(precision="fp32\n"), "artifacts[1].precision is 'fp32\\n'"),
+        (lambda m: m.update({"a\nb": 1}), "unknown key 'a\\nb'"),
         (lambda m: m["artifacts"][1].update(precison="fp32"), "did you mean precision?"),
         (lambda m: m["artifacts"][1].update(file="encoder.fp32.onnx"), "twice, with different content"),
-        (lambda m: m.update(notes=1), "unknown key notes"),
+        (lambda m: m.update(notes=1), "unknown key 'notes'"),
     ],
 )
 def test_manifest_that_is_refused(
