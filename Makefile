@@ -6,7 +6,7 @@ VENV   ?= .venv
 ARGS   ?=
 
 BIN     := $(VENV)/bin
-PIP     := $(BIN)/python -m pip --disable-pip-version-check install $(if $(CI),--quiet)
+PIP     := $(BIN)/python -m pip --disable-pip-version-check install --quiet
 PINS    := pyproject.toml setup.py constraints.txt
 # One thread per process: pytest runs two processes beside each other.
 PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
@@ -55,11 +55,11 @@ $(VENV)/constraints.txt: $(VENV)/.made $(PINS)
 	@if $(BIN)/python -c 'import torch' 2>/dev/null; then grep -v '^torch==' constraints.txt; else cat constraints.txt; fi > $@
 
 $(VENV)/.demo: $(VENV)/constraints.txt
-	@echo "Installing what the demo needs into $(VENV) (about 300 MB to download, once)"
+	@echo "Installing what the demo needs into $(VENV) (about 300 MB to download, once; it takes a few minutes)"
 	@$(PIP) -c $(VENV)/constraints.txt -e '.[export,openvino,rtx]'
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/constraints.txt
-	@echo "Installing what development needs into $(VENV), torch included (once)"
+	@echo "Installing what development needs into $(VENV), torch included (once; it takes some minutes)"
 	@$(PIP) -c $(VENV)/constraints.txt -e '.[all,dev]'
 	@touch $@ $(VENV)/.demo
