@@ -1,4 +1,4 @@
-"""Write the measured sections of the README from the newest result files, or check that they are so.
+"""Write the measured sections of README and model card from the newest result files, or check them.
 
     python benchmarks/readme.py            # after a benchmark: fill the sections
     python benchmarks/readme.py --check    # exit code 1 when a section is not what the result files say
@@ -20,6 +20,7 @@ from maskclr_edge.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
+DOCUMENTS = (ROOT / "README.md", ROOT / "maskclr_edge" / "bundled" / "MODEL_CARD.md")
 
 
 def accuracy(results: dict[str, Any]) -> str:
@@ -132,13 +133,11 @@ def section(name: str, folder: Path) -> str:
         raise DataError(f"section {name} needs a result {result}: run python benchmarks/{result}.py first")
     document = read_result(path)
     source = f"{document['created'][:10]}, {machine_line(document['machine'])}"
-    return (
-        f"{render(document['results'])}\n\n<sub>{source}; [{path.name}](benchmarks/results/{path.name})</sub>"
-    )
+    return f"{render(document['results'])}\n\n<sub>{source}; `benchmarks/results/{path.name}`</sub>"
 
 
 def filled(text: str, folder: Path) -> str:
-    """The README's text with all its sections as the result files have them."""
+    """A document's text with all its sections as the result files have them."""
     return fill_sections(text, {name: section(name, folder) for name in sections(text)})
 
 
@@ -148,26 +147,32 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 when a section differs")
-    parser.add_argument("--readme", type=Path, default=ROOT / "README.md")
     parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("documents", nargs="*", type=Path, default=DOCUMENTS, help="README and model card")
     arguments = parser.parse_args()
-    text = arguments.readme.read_text(encoding="utf-8")
+    codes = [write(path, arguments.results, arguments.check) for path in arguments.documents]
+    return max(codes)
+
+
+def write(document: Path, results: Path, check: bool) -> int:
+    """Fill or check one document, and give the exit code."""
+    text = document.read_text(encoding="utf-8")
     try:
-        wanted = filled(text, arguments.results)
+        wanted = filled(text, results)
     except MaskclrEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {document.name}: {error}", file=sys.stderr)
         return 1
     if wanted == text:
-        print(f"{arguments.readme.name}: {len(sections(text))} sections are what the results say")
+        print(f"{document.name}: {len(sections(text))} sections are what the results say")
         return 0
-    if arguments.check:
+    if check:
         print(
-            f"error: {arguments.readme.name} differs from the results; run python benchmarks/readme.py",
+            f"error: {document.name} differs from the results; run python benchmarks/readme.py",
             file=sys.stderr,
         )
         return 1
-    write_atomically(arguments.readme, wanted.encode())
-    print(f"{arguments.readme.name}: {len(sections(text))} sections written")
+    write_atomically(document, wanted.encode())
+    print(f"{document.name}: {len(sections(text))} sections written")
     return 0
 
 
