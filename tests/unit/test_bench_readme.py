@@ -96,7 +96,7 @@ def test_check_fails_until_written(results: Path, tmp_path: Path) -> None:
     page.write_text("x\n<!-- results:startup -->\ntyped by hand: 0.01 s\n<!-- /results:startup -->\ny\n")
 
     def run(*flags: str) -> "subprocess.CompletedProcess[str]":
-        argv = [sys.executable, str(SCRIPT), "--readme", str(page), "--results", str(results), *flags]
+        argv = [sys.executable, str(SCRIPT), str(page), "--results", str(results), *flags]
         return subprocess.run(argv, capture_output=True, text=True, check=False)
 
     before = page.read_text()
@@ -111,9 +111,10 @@ def test_check_fails_until_written(results: Path, tmp_path: Path) -> None:
     assert run("--check").returncode == 0
 
 
-def test_the_readme_says_what_was_measured(readme: ModuleType) -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert readme.filled(text, readme.RESULTS) == text, "run: python benchmarks/readme.py"
+def test_readme_and_model_card_say_what_was_measured(readme: ModuleType) -> None:
+    for document in readme.DOCUMENTS:
+        text = document.read_text(encoding="utf-8")
+        assert readme.filled(text, readme.RESULTS) == text, "run: python benchmarks/readme.py"
 
 
 def test_every_script_has_help() -> None:
