@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -137,7 +139,7 @@ def test_choice_of_runner_and_precision(tiny_bundle: Any) -> None:
         assert (runner.precision, runner.details["threads"]) == ("int8", 1)
     with open_runner(str(tiny_bundle.write("one", precisions=("int8",)))) as runner:
         assert runner.precision == "int8"
-    with open_runner(Bundle.open(both) if both else "") as runner:
+    with open_runner(Bundle.open(both)) as runner:
         assert runner.contract.frames == 30
     with open_runner(both / "manifest.json") as runner:
         assert runner.config.num_classes == 5
@@ -173,7 +175,7 @@ def test_what_cannot_be_opened(tiny_bundle: Any) -> None:
 
 
 def test_a_backend_that_is_not_installed(tiny_bundle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "openvino", None)
+    monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'maskclr-edge\[openvino\]'"):
         open_runner(tiny_bundle.write(), "openvino")
 
@@ -222,6 +224,15 @@ def test_classifier_of_embeddings(tiny_bundle: Any) -> None:
         for call in (classifier, classifier.probabilities):
             with pytest.raises(ConfigError, match=r"knows no classes; use embed\(\)"):
                 call(keypoints, "coco17", (640, 480))
+
+
+def test_importing_the_runtime_loads_no_backend() -> None:
+    script = (
+        "import sys, maskclr_edge.runtime;"
+        "print([m for m in ('onnxruntime', 'openvino', 'torch', 'onnx', 'click', 'rich') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_the_word_bundled(tiny_bundle: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Every runner on a real network: equal to the padded NumPy reference, from file, memory and bundle."""
 
 import functools
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,7 @@ def test_precisions_of_a_checkpoint() -> None:
 
 
 def test_exporting_on_the_way_needs_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "onnx", None)
+    monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'maskclr-edge\[export\]'"):
         open_runner(network(), "onnxruntime")
 
