@@ -27,6 +27,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 _RANGES: dict[str, tuple[float, float]] = {
     "clip_len": (1, 243),
     "persons": (1, 2),
+    "fold": (1, 1000),
     "epochs": (1, 100_000),
     "batch_size": (2, 65_536),
     "accumulate": (1, 4096),
@@ -61,7 +62,8 @@ class TrainConfig:
     """Everything that decides a training run; ``from_yaml`` reads upstream's files unchanged.
 
     dataset: path of the annotation file, relative to the current folder or to the YAML file.
-    data_split: "NAME" trains on split NAME_train and reports NAME_val; "" means "train" and "val".
+    data_split: "NAME" trains on split NAME_train and reports NAME_val; "" means "train" and "val". fold: of a
+    file with several, 2 means "train_2" and "val_2".
     holdout: share of the training split kept apart to choose the best epoch by (0: the last epoch is it).
     clip_len: frames of a clip. scale_range_train/test: crop box over bounding box (FACTS of MotionBERT).
     random_move: rotation +-10 degrees, scale 0.9-1.1, shift +-0.1, linear over time. flip: mirror half of
@@ -76,6 +78,7 @@ class TrainConfig:
     dataset: str = ""
     layout: str = "coco17"
     data_split: str = ""
+    fold: int = 1
     clip_len: int = 243
     persons: int = 2
     confidence_order: str = "h36m"
@@ -147,12 +150,16 @@ class TrainConfig:
     @property
     def train_split(self) -> str:
         """Name of the split to train on."""
-        return f"{self.data_split}_train" if self.data_split else "train"
+        return self._split("train")
 
     @property
     def val_split(self) -> str:
         """Name of the split that the final accuracy is reported on."""
-        return f"{self.data_split}_val" if self.data_split else "val"
+        return self._split("val")
+
+    def _split(self, part: str) -> str:
+        name = f"{self.data_split}_{part}" if self.data_split else part
+        return name if self.fold == 1 else f"{name}_{self.fold}"
 
     def contract(self, class_names: tuple[str, ...]) -> SkeletonContract:
         """The skeleton contract of weights trained by this config."""

@@ -61,6 +61,11 @@ def test_shipped_configs_are_read_and_written_back_whole(name):
     assert config.contract(tuple(map(str, range(config.model.num_classes)))).frames == config.clip_len
 
 
+def test_folds_have_splits_of_their_own():
+    second = TrainConfig.from_yaml(find_config("sbu_small"), {"fold": 2})
+    assert (second.train_split, second.val_split) == ("train_2", "val_2")
+
+
 def test_unknown_key_names_the_closest(tmp_path):
     path = tmp_path / "config.yaml"
     path.write_text(UPSTREAM + "lr_backbon: 1\n")
