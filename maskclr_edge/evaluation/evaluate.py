@@ -59,12 +59,16 @@ def evaluate(
         parts.append(np.asarray(infer(clips[start : start + batch]), dtype=np.float32))
         if progress is not None:
             progress(min(start + batch, total), total, "evaluating")
-    logits = np.concatenate(parts)
+    return score(np.concatenate(parts), truth)
+
+
+def score(logits: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> Evaluation:
+    """The accuracies of logits (N, K) against labels (N,). Raises ShapeError as the metrics do."""
     return Evaluation(
-        top1=top_k_accuracy(logits, truth, 1),
-        top5=top_k_accuracy(logits, truth, 5),
-        mean_class=mean_class_accuracy(logits, truth),
-        count=total,
+        top1=top_k_accuracy(logits, labels, 1),
+        top5=top_k_accuracy(logits, labels, 5),
+        mean_class=mean_class_accuracy(logits, labels),
+        count=len(logits),
         logits=logits,
-        labels=truth.astype(np.int64),
+        labels=labels.astype(np.int64),
     )
