@@ -81,7 +81,7 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     )
     assert "1.025 (1.010 to 1.040)" in filled
     assert "60.4 M parameters" in filled
-    assert filled.count("2026-11-24_latency.json](benchmarks/results/2026-11-24_latency.json)") == 4
+    assert filled.count("`benchmarks/results/2026-11-24_latency.json`") == 4
 
 
 def test_a_section_without_a_result_is_an_error(readme: ModuleType, tmp_path: Path) -> None:
