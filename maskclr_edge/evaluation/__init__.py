@@ -2,6 +2,7 @@
 
 from maskclr_edge.evaluation.classes import match_classes
 from maskclr_edge.evaluation.evaluate import Evaluation, Infer, evaluate, score
+from maskclr_edge.evaluation.identity import model_identity
 from maskclr_edge.evaluation.metrics import (
     class_accuracies,
     confusion_matrix,
@@ -31,6 +32,7 @@ __all__ = [
     "evaluate_oneshot",
     "match_classes",
     "mean_class_accuracy",
+    "model_identity",
     "recovery",
     "run_suite",
     "score",
