@@ -19,7 +19,7 @@ from maskclr_edge.data.plain_pickle import MAX_BYTES, read_plain_pickle
 from maskclr_edge.errors import DataError
 from maskclr_edge.skeleton import MAX_PIXEL, get_layout
 
-MAX_PERSONS = 64
+MAX_PERSONS = 2
 MAX_FRAMES = 100_000
 MAX_CLASSES = 10_000
 MAX_SIDE = 65_536
@@ -156,7 +156,7 @@ def _keypoints(where: str, entry: Mapping[str, Any], layout: str) -> npt.NDArray
     persons, frames = xy.shape[:2]
     if not 1 <= persons <= MAX_PERSONS:
         raise DataError(
-            f"{where} has {persons} persons; expected 1 to {MAX_PERSONS}, leave it out of the file"
+            f"{where} has {persons} persons; expected 1 or {MAX_PERSONS}: keep those who act"
         )
     if not 1 <= frames <= MAX_FRAMES:
         raise DataError(

@@ -84,7 +84,12 @@ def prepare(
     ``M'`` is at most the contract's number of persons. This is what training keeps of a recording, as its
     further steps are random. Raises as ``preprocess`` does.
     """
-    array = select_persons(check_keypoints(keypoints, layout), 2)
+    array = check_keypoints(keypoints, layout)
+    if len(array) > 2:
+        raise ShapeError(
+            f"keypoints hold {len(array)} persons, a clip holds 1 or 2; keep those who act, "
+            "as skeleton.select_persons(keypoints, 2) does by confidence"
+        )
     upstream = contract.absent == "projected"
     if not upstream:
         array = array.astype(np.float32, copy=False)
@@ -113,9 +118,9 @@ def preprocess(
     """Turn raw keypoints (M, T, V, 3), pixels and confidence, into a clip (persons, frames, 17, 3), float32.
 
     ``frames`` is the contract's by default; None keeps the recording's own length, resampled only where it
-    lies outside the contract's min_frames..max_frames. Of more persons than the contract has, those of
-    highest summed confidence are kept. Raises ShapeError for keypoints that do not fit the layout or are
-    not finite, ConfigError for an unknown layout, a bad resolution, or a frame number outside the contract.
+    lies outside the contract's min_frames..max_frames. Of two persons for a contract of one, the one of higher
+    summed confidence is kept. Raises ShapeError for keypoints that do not fit the layout, are not finite or
+    hold more than two persons, ConfigError for an unknown layout, a bad resolution, or a frame number outside the contract.
     """
     skeleton = prepare(keypoints, contract, layout=layout, resolution_wh=resolution_wh)
     total = skeleton.shape[1]

@@ -154,8 +154,8 @@ BAD_ENTRIES: list[tuple[Any, str]] = [
         r"has a keypoint_score of shape \(1, 5, 17\); expected \(1, 4, 17\)",
     ),
     (_entry(frames=0), "has 0 frames; expected 1 to 100000, leave it out"),
-    (_entry(persons=0), "has 0 persons; expected 1 to 64, leave it out"),
-    (_entry(persons=65), "has 65 persons"),
+    (_entry(persons=0), "has 0 persons; expected 1 or 2"),
+    (_entry(persons=3), "has 3 persons; expected 1 or 2: keep those who act"),
     (_entry(total_frames=5), "says total_frames 5, its keypoint has 4 frames; make them agree"),
     (
         _entry(keypoint=_bad(_entry()["keypoint"], np.nan)),

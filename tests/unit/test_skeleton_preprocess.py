@@ -187,14 +187,16 @@ def test_an_all_absent_second_person_is_the_same_as_none() -> None:
     np.testing.assert_array_equal(_run(padded[::-1])[::-1], _run(one))
 
 
-def test_three_persons_become_the_two_most_confident() -> None:
-    keypoints = _keypoints(persons=3)
-    keypoints[1, ..., 2] *= 0.1
-    np.testing.assert_array_equal(_run(keypoints), _run(keypoints[[0, 2]]))
-    single = SkeletonContract(("a",), 60, persons=1)
-    np.testing.assert_array_equal(_run(keypoints, single).shape, (1, 60, 17, 3))
+def test_three_persons_are_refused() -> None:
+    with pytest.raises(ShapeError, match="3 persons, a clip holds 1 or 2; keep those who act"):
+        _run(_keypoints(persons=3))
+
+
+def test_a_model_of_one_person_takes_the_more_confident_of_two() -> None:
+    keypoints = _keypoints(persons=2)
     keypoints[0, ..., 2] *= 0.1
-    np.testing.assert_array_equal(_run(keypoints, single), _run(keypoints[[2]], single))
+    single = SkeletonContract(("a",), 60, persons=1)
+    np.testing.assert_array_equal(_run(keypoints, single), _run(keypoints[[1]], single))
 
 
 def test_native_length_within_the_contract() -> None:
