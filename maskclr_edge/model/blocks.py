@@ -51,10 +51,9 @@ class Attention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Attend: ``(B, L, D)`` -> ``(B, L, D)``."""
         drop = self.attn_drop if self.training else 0.0
-        query, key, value = self._split(self.qkv(x)).unbind(0)
-        if _fused_is_slow(query):
-            weights = torch.softmax((query * self.scale) @ key.transpose(-2, -1), dim=-1)
-            mixed = F.dropout(weights, drop, training=drop > 0).to(value.dtype) @ value
+        query, key, value = self._split(self.qkv(x))
+        if _products_are_faster(query):
+            mixed = _products(query, key, value, self.scale, drop)
         else:
             mixed = F.scaled_dot_product_attention(query, key, value, dropout_p=drop, scale=self.scale)
         result: Tensor = self.proj(mixed.transpose(1, 2).reshape(x.shape))
@@ -66,14 +65,15 @@ class Attention(nn.Module):
 
         Attention weights are averaged over heads, summed over queries and passed through a softmax.
         """
-        query, key, _ = self._split(self.qkv(x)).float().unbind(0)
-        weights = torch.softmax((query * self.scale) @ key.transpose(-2, -1), dim=-1)  # (B, H, L, L)
+        query, key, _ = self._split(self.qkv(x))
+        weights = _attention_weights(query.float(), key.float(), self.scale)  # (B, H, L, L)
         return torch.softmax(weights.mean(dim=1).sum(dim=1), dim=-1)
 
-    def _split(self, qkv: Tensor) -> Tensor:
-        """``(B, L, 3 D)`` -> ``(3, B, heads, L, D / heads)``."""
+    def _split(self, qkv: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """``(B, L, 3 D)`` -> query, key, value, each ``(B, heads, L, D / heads)``."""
         batch, length, _ = qkv.shape
-        return qkv.view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        query, key, value = qkv.view(batch, length, 3, self.heads, -1).unbind(2)
+        return query.transpose(1, 2), key.transpose(1, 2), value.transpose(1, 2)
 
 
 class Mlp(nn.Module):
@@ -143,6 +143,26 @@ def dropped(x: Tensor, probability: float, training: bool) -> Tensor:
     return F.dropout(x, probability) if training and probability > 0 else x
 
 
-def _fused_is_slow(query: Tensor) -> bool:
-    """On a CPU the fused attention's backward pass in half precision is far slower than two products'."""
-    return query.device.type == "cpu" and query.dtype != torch.float32 and query.requires_grad
+def _products_are_faster(query: Tensor) -> bool:
+    """Whether two products beat the fused attention: training on a CPU in half precision, or up to 64 tokens.
+
+    There the fused backward pass is several times slower in half precision, and no faster for short rows.
+    """
+    trains_on_cpu = query.device.type == "cpu" and query.requires_grad
+    return trains_on_cpu and (query.dtype != torch.float32 or query.shape[-2] <= 64)
+
+
+def _products(query: Tensor, key: Tensor, value: Tensor, scale: float, drop: float) -> Tensor:
+    """Attention as two matrix products of ``(B, heads, L, C)``."""
+    if query.dtype == torch.bfloat16 and query.shape[-2] % 16:
+        # rows of 17 joints fill half-precision vectors badly: single precision is faster
+        query, key, value = query.float(), key.float(), value.float()
+    weights = dropped(_attention_weights(query, key, scale), drop, drop > 0)
+    with torch.autocast(query.device.type, enabled=False):
+        return weights @ value
+
+
+def _attention_weights(query: Tensor, key: Tensor, scale: float) -> Tensor:
+    """``(B, heads, L, C)`` twice -> ``(B, heads, L, L)``, in the precision that comes in."""
+    with torch.autocast(query.device.type, enabled=False):
+        return torch.softmax((query * scale) @ key.transpose(-2, -1), dim=-1)
