@@ -118,9 +118,10 @@ def preprocess(
     """Turn raw keypoints (M, T, V, 3), pixels and confidence, into a clip (persons, frames, 17, 3), float32.
 
     ``frames`` is the contract's by default; None keeps the recording's own length, resampled only where it
-    lies outside the contract's min_frames..max_frames. Of two persons for a contract of one, the one of higher
-    summed confidence is kept. Raises ShapeError for keypoints that do not fit the layout, are not finite or
-    hold more than two persons, ConfigError for an unknown layout, a bad resolution, or a frame number outside the contract.
+    lies outside the contract's min_frames..max_frames. Of two persons for a contract of one, the one of
+    higher summed confidence is kept. Raises ShapeError for keypoints that do not fit the layout, are not
+    finite or hold more than two persons, ConfigError for an unknown layout, a bad resolution, or a frame
+    number outside the contract.
     """
     skeleton = prepare(keypoints, contract, layout=layout, resolution_wh=resolution_wh)
     total = skeleton.shape[1]
