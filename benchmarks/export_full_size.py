@@ -3,7 +3,7 @@
     python benchmarks/export_full_size.py [--classes 60] [--precision fp32,int8] [--keep FOLDER]
 
 Every step is the command a user types, in a process of its own, with its time and peak memory.
-Writes benchmarks/results/YYYY-MM-DD_full_size.json. Making the checkpoint and converting it need torch.
+Making the checkpoint and converting it need torch. Writes benchmarks/results/YYYY-MM-DD_export_full_size.json.
 """
 
 import argparse
@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.process import ProcessRun, run_process
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.errors import MaskclrEdgeError
@@ -59,6 +60,7 @@ def main() -> int:
 
 def measure(arguments: argparse.Namespace, folder: Path) -> Path:
     """Make, convert, export; collect what each took and the parity that the bundle states."""
+    machine = describe_machine()
     folder.mkdir(parents=True, exist_ok=True)
     upstream, checkpoint, bundle = (
         folder / "upstream.bin",
@@ -75,14 +77,16 @@ def measure(arguments: argparse.Namespace, folder: Path) -> Path:
     parity = {name: dict(values) for name, values in Bundle.open(bundle).parity.items()}
     results = {"parameters": int(made.output.split()[-1]), "steps": steps, "parity": parity}
     settings = {"classes": arguments.classes, "precision": arguments.precision, "weights": "random, seed 0"}
-    return write_dated(arguments.out, result_document("full_size", results, settings=settings))
+    return write_dated(
+        arguments.out, result_document("export_full_size", results, settings=settings, machine=machine)
+    )
 
 
 def step(what: str, run: ProcessRun, written: Path) -> dict[str, Any]:
     """One line of the result."""
     files = [written] if written.is_file() else [path for path in written.rglob("*") if path.is_file()]
     found = {
-        "step": what, "seconds": run.seconds, "peak_memory_mb": run.peak_memory_mb,
+        "step": what, "seconds": run.seconds, "cpu_seconds": run.cpu_seconds, "peak_memory_mb": run.peak_memory_mb,
         "bytes": sum(path.stat().st_size for path in files),
     }  # fmt: skip
     print(json.dumps(found), file=sys.stderr)

@@ -10,6 +10,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.packing import measure_packing
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.bench.startup import first_answer_waits, help_wait
@@ -49,6 +50,7 @@ def measure(arguments: argparse.Namespace) -> Path:
         threads=arguments.threads,
         budget=Budget(seconds=arguments.seconds, min_samples=100, patience=10),
     )  # fmt: skip
+    machine = describe_machine()
     suite = run_suite(plan, lambda done, total, what: print(f"{done + 1}/{total} {what}", flush=True))
     found = variants(arguments.model, plan.runners)
     packing = []
@@ -64,7 +66,8 @@ def measure(arguments: argparse.Namespace) -> Path:
             print(f"start-up {variant.runner} {variant.precision}", flush=True)
             waits += first_answer_waits(arguments.model, variant.runner, variant.precision, arguments.runs)
     results = {**suite.to_dict(), "packing": packing, "startup": [asdict(wait) for wait in waits]}
-    return write_dated(arguments.out, result_document("latency", results, settings=plan.to_dict()))
+    document = result_document("latency", results, settings=plan.to_dict(), machine=machine)
+    return write_dated(arguments.out, document)
 
 
 if __name__ == "__main__":

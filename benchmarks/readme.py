@@ -97,7 +97,7 @@ def full_size(results: dict[str, Any]) -> str:
     """Export of the published size of network, step by step."""
     rows = [
         [
-            row["step"], f"{row['seconds']:.1f}", f"{row['peak_memory_mb']:.0f}",
+            row["step"], f"{row['seconds']:.1f}", f"{row['cpu_seconds']:.1f}", f"{row['peak_memory_mb']:.0f}",
             f"{row['bytes'] / 1e6:.1f}" if row["bytes"] else "",
         ]
         for row in results["steps"]
@@ -107,7 +107,7 @@ def full_size(results: dict[str, Any]) -> str:
         f"{parity['max_abs_logit']:.3g}"
         for precision, parity in results["parity"].items()
     ]
-    table = markdown_table(["step", "s", "peak memory MB", "written MB"], rows, "lrrr")
+    table = markdown_table(["step", "s", "processor s", "peak memory MB", "written MB"], rows, "lrrrr")
     return f"{results['parameters'] / 1e6:.1f} M parameters.\n\n{table}\n\n" + "\n".join(lines)
 
 
@@ -119,7 +119,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "end_to_end": ("latency", end_to_end),
     "packing": ("latency", packing),
     "startup": ("latency", startup),
-    "full_size": ("full_size", full_size),
+    "full_size": ("export_full_size", full_size),
 }
 
 

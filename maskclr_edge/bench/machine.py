@@ -47,6 +47,9 @@ def machine_line(machine: dict[str, Any]) -> str:
         str(machine.get("os")),
         f"Python {machine.get('python')}",
     ]
+    # one busy core, whoever keeps it busy, is enough to spoil a latency
+    if (load := machine.get("load_average") or 0) >= 1:
+        parts.append(f"NOT QUIET: load average {load:.1f} when it began")
     return ", ".join(parts)
 
 

@@ -15,9 +15,10 @@ from maskclr_edge.errors import MaskclrEdgeError
 
 @dataclass(frozen=True)
 class ProcessRun:
-    """One finished process: seconds from start to end, largest resident memory (MB, 10^6 bytes), output."""
+    """One finished process: seconds from start to end, processor time, peak memory (MB, 10^6 bytes), output."""
 
     seconds: float
+    cpu_seconds: float
     peak_memory_mb: float
     output: str
 
@@ -54,7 +55,9 @@ def run_process(argv: Sequence[str], environment: Mapping[str, str] | None = Non
             raise MaskclrEdgeError(f"a measured command ended with {process.returncode}: {last[0]}")
         # kilobytes on Linux, bytes on macOS
         peak_bytes = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-        return ProcessRun(seconds, peak_bytes / 1e6, output.read().decode(errors="replace"))
+        return ProcessRun(
+            seconds, usage.ru_utime + usage.ru_stime, peak_bytes / 1e6, output.read().decode(errors="replace")
+        )
 
 
 def run_python(

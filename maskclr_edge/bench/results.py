@@ -26,11 +26,21 @@ _NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*\Z")
 _DATED = re.compile(r"(\d{4}-\d{2}-\d{2})_(.+)\.json\Z")
 
 
-def result_document(name: str, results: Mapping[str, Any], *, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Put results into the envelope, with this machine and the present time (UTC)."""
+def result_document(
+    name: str,
+    results: Mapping[str, Any],
+    *,
+    settings: Mapping[str, Any],
+    machine: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Put results into the envelope, with the present time (UTC) and the machine.
+
+    machine: what ``describe_machine`` said before the measurement, so that its load is others' and not ours.
+    """
     created = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
     document = {
-        "format": FORMAT, "version": VERSION, "name": name, "created": created, "machine": describe_machine(),
+        "format": FORMAT, "version": VERSION, "name": name, "created": created,
+        "machine": dict(describe_machine() if machine is None else machine),
         "settings": dict(settings), "results": dict(results),
     }  # fmt: skip
     return check_result(document)

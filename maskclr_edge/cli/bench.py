@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from maskclr_edge.bench.machine import machine_line
+from maskclr_edge.bench.machine import describe_machine, machine_line
 from maskclr_edge.bench.results import result_document
 from maskclr_edge.bench.scenarios import NETWORK, Measurement
 from maskclr_edge.bench.suite import Plan, Suite, Variant, run_suite
@@ -77,11 +77,12 @@ def command(
         models or ("bundled",), runners, precisions, frames, persons, batch, threads, Budget(seconds=seconds)
     )
     screen = console(json_to)
+    machine = describe_machine()
     with progress("measuring") as report:
         suite = run_suite(plan, report)
-    document = result_document("bench", suite.to_dict(), settings=plan.to_dict())
+    document = result_document("bench", suite.to_dict(), settings=plan.to_dict(), machine=machine)
     screen.print(bench_view(suite, batch))
-    screen.print(Text(machine_line(document["machine"]), style="dim"))
+    screen.print(Text(machine_line(machine), style="dim"))
     if json_to:
         write_json(json_to, document)
     if not suite.measurements:

@@ -152,14 +152,16 @@ def evaluate_all(chain: Chain, data: "AnnotationSet", report: ProgressCallback) 
 
 def bench(chain: Chain, report: ProgressCallback) -> "Suite":
     """A short bench of the bundle, one person at the contract's clip length, written as bench.json too."""
+    from maskclr_edge.bench.machine import describe_machine
     from maskclr_edge.bench.results import result_document, write_result
     from maskclr_edge.bench.suite import Plan, run_suite
     from maskclr_edge.bench.timing import Budget
 
     frames = (chain.checkpoint.contract.frames,)
     plan = Plan((str(chain.bundle),), frames=frames, persons=(1,), budget=Budget(seconds=BENCH_SECONDS))
+    machine = describe_machine()
     suite = run_suite(plan, report)
-    document = result_document("demo", suite.to_dict(), settings=plan.to_dict())
+    document = result_document("demo", suite.to_dict(), settings=plan.to_dict(), machine=machine)
     write_result(chain.out / "bench.json", document)
     return suite
 

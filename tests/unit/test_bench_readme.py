@@ -46,7 +46,13 @@ def results(tmp_path: Path) -> Path:
         "peak_memory_mb": 30.0,
     }
     score = {**runner, "count": 10, "top5": 100.0, "mean_class": 90.0}
-    step = {"step": "maskclr-edge export", "seconds": 9.0, "peak_memory_mb": 800.0, "bytes": 241_000_000}
+    step = {
+        "step": "maskclr-edge export",
+        "seconds": 9.0,
+        "cpu_seconds": 12.0,
+        "peak_memory_mb": 800.0,
+        "bytes": 241_000_000,
+    }
     rows = [
         measurement("network", 81, 4.0),
         measurement("network", 30, 2.5),
@@ -61,7 +67,7 @@ def results(tmp_path: Path) -> Path:
     contents: dict[str, dict[str, Any]] = {
         "latency": {"measurements": rows, "skipped": [], "packing": packing, "startup": [wait]},
         "accuracy": {"rows": scores, "skipped": []},
-        "full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
+        "export_full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
     }
     for name, result in contents.items():
         write_result(

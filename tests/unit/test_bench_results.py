@@ -89,7 +89,9 @@ def test_machine_says_what_counts_and_nothing_private() -> None:
         assert private not in text
     assert "hostname" not in text
     assert getpass.getuser() not in machine
-    assert machine_line(machine).endswith(f"Python {machine['python']}")
+    assert f"Python {platform.python_version()}" in machine_line(machine)
+    assert machine_line({**machine, "load_average": 0.3}).endswith(f"Python {platform.python_version()}")
+    assert "NOT QUIET: load average 7.5" in machine_line({**machine, "load_average": 7.5})
 
 
 def test_process_is_measured() -> None:
@@ -99,6 +101,7 @@ def test_process_is_measured() -> None:
     assert answer == ["a", "b"]
     assert run.peak_memory_mb > 60
     assert run.seconds > 0
+    assert run.cpu_seconds > 0
     with pytest.raises(MaskclrEdgeError, match="ended with 1: ValueError: so it is"):
         run_python("raise ValueError('so it is')")
     with pytest.raises(MaskclrEdgeError, match="should print JSON"):

@@ -15,7 +15,7 @@ from maskclr_edge.errors import BundleError, ConfigError, DataError
 from maskclr_edge.runtime import RUNNERS, open_runner
 from maskclr_edge.skeleton import SkeletonContract
 
-QUICK = Budget(seconds=0.01, min_samples=3, max_samples=20)
+QUICK = Budget(seconds=0.01, min_samples=3, max_samples=20, patience=6000)
 
 
 def plan(model: object, **changes: Any) -> Plan:
