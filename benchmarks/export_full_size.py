@@ -3,7 +3,8 @@
     python benchmarks/export_full_size.py [--classes 60] [--precision fp32,int8] [--keep FOLDER]
 
 Every step is the command a user types, in a process of its own, with its time and peak memory.
-Making the checkpoint and converting it need torch. Writes benchmarks/results/YYYY-MM-DD_export_full_size.json.
+Making the checkpoint and converting it need torch.
+Writes benchmarks/results/YYYY-MM-DD_export_full_size.json.
 """
 
 import argparse
@@ -86,8 +87,8 @@ def step(what: str, run: ProcessRun, written: Path) -> dict[str, Any]:
     """One line of the result."""
     files = [written] if written.is_file() else [path for path in written.rglob("*") if path.is_file()]
     found = {
-        "step": what, "seconds": run.seconds, "cpu_seconds": run.cpu_seconds, "peak_memory_mb": run.peak_memory_mb,
-        "bytes": sum(path.stat().st_size for path in files),
+        "step": what, "seconds": run.seconds, "cpu_seconds": run.cpu_seconds,
+        "peak_memory_mb": run.peak_memory_mb, "bytes": sum(path.stat().st_size for path in files),
     }  # fmt: skip
     print(json.dumps(found), file=sys.stderr)
     return found

@@ -15,7 +15,7 @@ from maskclr_edge.errors import MaskclrEdgeError
 
 @dataclass(frozen=True)
 class ProcessRun:
-    """One finished process: seconds from start to end, processor time, peak memory (MB, 10^6 bytes), output."""
+    """One finished process: seconds on the clock and of processors, peak memory (MB, 10^6 bytes), output."""
 
     seconds: float
     cpu_seconds: float
