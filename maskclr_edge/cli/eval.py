@@ -1,38 +1,26 @@
 """``maskclr-edge eval``: how often a model is right on labelled recordings."""
 
-import time
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
+from rich.markup import escape
 
-from maskclr_edge.cli.console import console, progress, table, write_json
-from maskclr_edge.data import (
-    MADE_UP_CLASSES,
-    AnnotationSet,
-    made_up_clips,
-    make_clips,
-    read_annotations,
-)
-from maskclr_edge.errors import ConfigError, DataError
-from maskclr_edge.evaluation import Evaluation, evaluate, match_classes
-from maskclr_edge.runtime import Runner, open_runner
-
-#: the word for motions that need no file
-MADE_UP = "made-up"
-MADE_UP_PER_CLASS = 10
-#: none of the motions that training on made-up ones sees by default
-MADE_UP_SEED = 1
+from maskclr_edge.cli.console import messages, progress
+from maskclr_edge.cli.eval_report import present
+from maskclr_edge.cli.eval_runs import Asked, run
+from maskclr_edge.errors import ConfigError
+from maskclr_edge.evaluation.oneshot import EXEMPLAR_SPLIT
+from maskclr_edge.optional import require
 
 
 @click.command()
 @click.argument("model", default="bundled")
+@click.option("--against", multiple=True, metavar="MODEL", help="Another model beside it; may be repeated.")
 @click.option("--data", required=True, metavar="FILE", help="Annotation file, a pyskl pickle; or made-up, "
               "for generated motions, split val.")  # fmt: skip
-@click.option("--split", required=True, metavar="NAME", help="Split of the file, such as val or xsub_val.")
+@click.option("--split", "splits", multiple=True, metavar="NAME", help="Split of the file, such as val or "
+              "xsub_val; repeated: the mean and spread over them too, as for k folds.")  # fmt: skip
 @click.option("--layout", default="coco17", show_default=True, help="Joint layout of the file.")
 @click.option("--runner", default="auto", show_default=True, help="What runs the model.")
 @click.option("--precision", default="auto", show_default=True, help="fp32, int8, ... of a bundle.")
@@ -41,26 +29,25 @@ MADE_UP_SEED = 1
               "was trained without: faster; this command shows what it costs.")  # fmt: skip
 @click.option("--batch", type=click.IntRange(1, 1024), default=32, show_default=True, help="Clips at a time.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; the runner's choice by default.")
+@click.option("--corrupt", "corruptions", multiple=True, metavar="SPEC", help="Corrupt the clips: joints:6, "
+              "noise:0.01,0.1, noise for its grid of severities, or all; may be repeated.")  # fmt: skip
+@click.option("--draws", type=click.IntRange(1, 100), default=3, show_default=True, help="Times each random "
+              "corruption is drawn.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Of the draws.")
+@click.option("--keep", metavar="DIR", help="Keep each finished pass of --corrupt here and go on from them.")
+@click.option("--plot", metavar="FILE.png", help="Draw accuracy against severity, one line a model.")
+@click.option("--oneshot", is_flag=True, help="Name clips by the nearest exemplar (embedding head).")
+@click.option("--exemplars", default=EXEMPLAR_SPLIT, show_default=True, metavar="NAME", help="Split of the "
+              "exemplars of --oneshot.")  # fmt: skip
+@click.option("--confusion", metavar="FILE.png", help="Draw the confusion matrix.")
 @click.option("--per-class", is_flag=True, help="Also show each class, the weakest first.")
 @click.option("--json", "json_to", metavar="FILE|-", help="Write the result as JSON; - prints it alone.")
-def command(
-    model: str,
-    data: str,
-    split: str,
-    layout: str,
-    runner: str,
-    precision: str,
-    frames: int | None,
-    absent: str | None,
-    batch: int,
-    threads: int | None,
-    per_class: bool,
-    json_to: str | None,
-) -> None:
+def command(**options: Any) -> None:
     """Top-1, top-5 and mean class accuracy of MODEL on labelled recordings.
 
     MODEL is a bundle, a checkpoint, or the word "bundled" (the default). No clip is dropped, and the
-    recordings are prepared as the model's own contract says.
+    recordings are prepared as the model's own contract says. With --corrupt the accuracy is that on clips
+    with noise, missing joints or frames, boxes, swaps and more, clean ones first.
 
     \b
     Examples:
@@ -68,91 +55,45 @@ def command(
       maskclr-edge eval my-bundle --data penn_action_coco17.pkl --split val --runner openvino --precision int8
       maskclr-edge eval bundled --data made-up --split val
       maskclr-edge eval run/best.safetensors --data ntu60_hrnet.pkl --split xsub_val --json result.json
+      maskclr-edge eval run/best.safetensors --data sbu_coco17.pkl --split val_1 --confusion confusion.png
+      maskclr-edge eval a.safetensors --against b.safetensors --data penn_action_coco17.pkl --split val \\
+          --corrupt joints --corrupt noise:0.05,0.2 --keep rows --plot robustness.png
+      maskclr-edge eval run/best.safetensors --oneshot --data ntu120_hrnet_oneshot.pkl
     """
-    with (
-        open_runner(model, runner, precision, threads, absent=absent) as opened,
-        progress("reading") as report,
-    ):
-        _needs_classes(opened)
-        contract = opened.contract if frames is None else replace(opened.contract, frames=frames)
-        known = match_classes(_read(data, layout, contract.class_names), contract.class_names)
-        clips, labels = make_clips(known.split(split), contract, progress=report)
-        start = time.perf_counter()
-        result = evaluate(opened.infer, clips, labels, batch=batch, progress=report)
-        seconds = time.perf_counter() - start
-    facts = {
-        "model": model,
-        "runner": opened.name,
-        "precision": opened.precision,
-        "absent": contract.absent,
-        "data": known.source,
-        "made_up": known.made_up,
-        "split": split,
-        "frames": contract.frames,
-        **result.summary(),
-        "seconds": round(seconds, 3),
+    asked = Asked(**options)
+    _check(asked)
+    try:
+        with progress("reading") as report:
+            outcomes = run(asked, report)
+    except KeyboardInterrupt:
+        if asked.keep:
+            messages().print(f"finished passes are kept in {escape(asked.keep)}; the same command goes on")
+        raise
+    present(asked, outcomes)
+
+
+def _check(asked: Asked) -> None:
+    """Refuse options that exclude each other, and figures that could not be drawn at the end.
+
+    Raises click.UsageError, ConfigError and MissingDependencyError.
+    """
+    if not asked.splits and not asked.oneshot:
+        raise click.UsageError("Missing option '--split'")
+    refused = {
+        "--plot and --keep belong to --corrupt; add it": (asked.plot or asked.keep) and not asked.corruptions,
+        "--corrupt takes one --split": bool(asked.corruptions) and len(asked.splits) > 1,
+        "--corrupt gives no --per-class and no --confusion; ask for them without it": bool(asked.corruptions)
+        and bool(asked.per_class or asked.confusion),
+        "--oneshot takes one --split and no --corrupt": asked.oneshot
+        and bool(asked.corruptions or len(asked.splits) > 1),
+        "--confusion is of one model; leave --against out": bool(asked.confusion) and len(asked.models) > 1,
     }
-    _show(facts, known, result, per_class, json_to)
-    if json_to:
-        write_json(json_to, facts | {"per_class": _per_class(known, result)})
-
-
-def _read(data: str, layout: str, class_names: Sequence[str]) -> AnnotationSet:
-    """An annotation file, or made-up motions of those of the model's classes that there are some of."""
-    if data != MADE_UP or Path(data).exists():
-        return read_annotations(data, layout=layout)
-    classes = [name for name in class_names if name in MADE_UP_CLASSES]
-    if not classes:
-        raise DataError(
-            f"there are made-up motions of {len(MADE_UP_CLASSES)} classes ({', '.join(MADE_UP_CLASSES[:3])}, "
-            f"...) and the model knows none of them ({', '.join(class_names[:3])}, ...); give a file"
-        )
-    count = MADE_UP_PER_CLASS * len(classes)
-    return made_up_clips(count, seed=MADE_UP_SEED, classes=classes, split_fractions={"val": 1.0})
-
-
-def _needs_classes(runner: Runner) -> None:
-    if runner.config.head != "class":
-        raise ConfigError("this model has an embedding head and knows no classes; eval needs a class head")
-
-
-def _show(
-    facts: dict[str, Any], known: AnnotationSet, result: Evaluation, per_class: bool, json_to: str | None
-) -> None:
-    screen = console(json_to)
-    of_what = "made-up clips" if known.made_up else "clips"
-    columns = ("top-1 %", "top-5 %", "mean class %", of_what, "T", "runner", "precision", "seconds")
-    row = (
-        result.top1, result.top5, result.mean_class, result.count, facts["frames"],
-        facts["runner"], facts["precision"], facts["seconds"],
-    )  # fmt: skip
-    screen.print(table(f"{facts['model']} on {known.source}, split {facts['split']}", columns, [row]))
-    if per_class:
-        rows = sorted(_per_class(known, result), key=lambda entry: entry["accuracy"])
-        screen.print(
-            table(
-                "Each class",
-                ("class", "accuracy %", "clips", "most often taken for"),
-                [tuple(entry.values()) for entry in rows],
-            )
-        )
-
-
-def _per_class(known: AnnotationSet, result: Evaluation) -> list[dict[str, Any]]:
-    """One entry a class that has clips: its accuracy, how many, and its commonest wrong answer."""
-    answers = result.logits.argmax(axis=1)
-    entries = []
-    for label, accuracy in enumerate(result.per_class):
-        mine = result.labels == label
-        if not mine.any():
+    for what, wrong in refused.items():
+        if wrong:
+            raise click.UsageError(what)
+    for path in (asked.plot, asked.confusion):
+        if path is None:
             continue
-        wrong = np.bincount(answers[mine & (answers != label)], minlength=len(known.class_names))
-        entries.append(
-            {
-                "class": known.class_names[label],
-                "accuracy": float(accuracy),
-                "clips": int(mine.sum()),
-                "taken_for": known.class_names[int(wrong.argmax())] if wrong.any() else None,
-            }
-        )
-    return entries
+        require("matplotlib")
+        if not Path(path).absolute().parent.is_dir():
+            raise ConfigError(f"cannot write {path}: there is no folder {Path(path).parent}")
