@@ -26,7 +26,7 @@ IR_VERSION = 10
 
 
 class GraphBuilder:
-    """Collects nodes and initialisers and makes a checked model of them, the same bytes every time.
+    """Collects nodes and initialisers and makes a model of them, the same bytes every time.
 
     half: store matrices as float16 with a Cast behind each, which every consumer folds when it loads the
     file. The numbers stay those of the checkpoint: a matrix that float16 cannot hold exactly is refused.
@@ -100,15 +100,13 @@ class GraphBuilder:
             values({key: shape for key, (_, shape) in outputs.items()}),
             list(self._initializers.values()),
         )
-        model = helper.make_model(
+        return helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", OPSET)],
             ir_version=IR_VERSION,
             producer_name="maskclr-edge",
             producer_version=__version__,
         )
-        onnx.checker.check_model(model)
-        return model
 
 
 def half_exactly(values: Array) -> npt.NDArray[np.float16] | None:
