@@ -160,16 +160,14 @@ def _replay(screen: Console, chain: "Chain") -> None:
     if not chain.classes:
         _say(screen, "left out: there are no made-up motions of this model's classes", mark="-")
         return
-    recording, shown = demo_chain.recording(chain)
+    recording, motions = demo_chain.recording(chain)
     seconds = recording.frames / recording.fps
-    _say(screen, f"{seconds:.0f} s of one MADE-UP person: {', '.join(shown)}")
-    windows = 0
+    _say(screen, f"{seconds:.0f} s of MADE-UP people, one after another: {', '.join(motions)}")
     for change in demo_chain.replay(chain, recording):
-        windows = change.windows
-        if change.label:
-            line = f"{change.seconds:5.1f} s  {change.label:<16} {100 * change.probability:3.0f} %"
-            _say(screen, Text(line, style="bold"))
-    _say(screen, f"{windows} windows of {demo_chain.WINDOW_SECONDS:g} s, a line where the label changed")
+        when, sure = f"{change.seconds:5.1f} s  ", f"{100 * change.probability:.0f} %"
+        nobody = change.label == demo_chain.NOBODY
+        style, sure = ("dim", "") if nobody else ("bold", sure)
+        _say(screen, Text.assemble(when, (f"{change.label:<18}", style), sure))
 
 
 def _made_table(chain: "Chain", made: "Exported", suite: "Suite") -> Table:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from maskclr_edge.cli.console import ProgressCallback
 from maskclr_edge.errors import ConfigError, MaskclrEdgeError
@@ -22,11 +23,12 @@ ENGINE = "tensorrt-rtx"
 CLIPS_PER_CLASS = 6
 CALIBRATION_CLIPS = 64
 BENCH_SECONDS = 0.4
-#: the replay: so many motions of three seconds, one after the other
-REPLAY_MOTIONS = 4
-REPLAY_FRAMES = 90
-REPLAY_FPS = 30.0
-WINDOW_SECONDS, STRIDE_SECONDS = 2.0, 0.2
+#: the replay: motions of two seconds by one person each, and a second with nobody in view after each
+REPLAY_MOTIONS = ("jumping_jacks", "squat", "pushup", "pullup", "golf_swing", "bowl")
+REPLAY_FRAMES, PAUSE_FRAMES, REPLAY_FPS = 60, 30, 30.0
+#: a person is classified after a second in view, then five times a second; SURE is when a label shows
+LEAST_FRAMES, STRIDE_FRAMES, SURE = 30, 6, 0.5
+NOBODY = "(nobody)"
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,11 @@ class Score:
 
 @dataclass(frozen=True)
 class Change:
-    """A label that began `seconds` into a recording, and how many windows were classified so far."""
+    """A label that shows from `seconds` into a recording on, and how probable it is."""
 
     seconds: float
     label: str
     probability: float
-    windows: int
 
 
 def begin(out: Path, checkpoint: str | None) -> Chain:
@@ -167,35 +168,54 @@ def bench(chain: Chain, report: ProgressCallback) -> "Suite":
 
 
 def recording(chain: Chain) -> tuple["Recording", tuple[str, ...]]:
-    """Some made-up motions of one person in a row, and their names; written as made-up.npz too."""
+    """Some made-up motions, one person after another, and their names; written as made-up.npz too."""
     from maskclr_edge.data import made_up_clips
     from maskclr_edge.data.recording import Recording, write_recording
 
-    step = max(1, len(chain.classes) // REPLAY_MOTIONS)
-    classes = chain.classes[::step][:REPLAY_MOTIONS]
+    classes = [name for name in REPLAY_MOTIONS if name in chain.classes] or chain.classes[:4]
     length = (REPLAY_FRAMES, REPLAY_FRAMES)
     parts = made_up_clips(len(classes), seed=2, classes=classes, frames=length).annotations
-    keypoints = np.concatenate([part.keypoints for part in parts], axis=1)
+    pause = np.zeros((1, PAUSE_FRAMES, *parts[0].keypoints.shape[2:]), np.float32)
+    keypoints = np.concatenate([piece for part in parts for piece in (part.keypoints, pause)], axis=1)
     made = Recording(keypoints, parts[0].layout, parts[0].resolution_wh, REPLAY_FPS, "made-up")
     write_recording(chain.out / "made-up.npz", made)
-    return made, classes
+    return made, tuple(classes)
 
 
 def replay(chain: Chain, made: "Recording") -> Iterator[Change]:
-    """Labels of sliding windows where they change, and a last one without label at the end."""
+    """Go through a recording as a camera would see it, and give the label each time that it changes.
+
+    What is classified is the person's motion since they came into view; probabilities are smoothed.
+    """
     from maskclr_edge.runtime import Classifier
 
-    size, stride = round(WINDOW_SECONDS * made.fps), round(STRIDE_SECONDS * made.fps)
-    label, windows = "", 0
+    in_view = np.asarray((made.keypoints[..., 2] > 0).any(axis=(0, 2)))  # (T,)
+    shown, begin, smooth = NOBODY, 0, None
     with Classifier.open(str(chain.bundle)) as classifier:
-        for end in range(size, made.frames + 1, stride):
-            window = made.keypoints[:, end - size : end]
-            (answer,) = classifier(window, made.layout, made.resolution_wh, top=1)
-            windows += 1
-            if answer.label != label:
-                label = answer.label
-                yield Change(end / made.fps, label, answer.probability, windows)
-    yield Change(made.frames / made.fps, "", 0.0, windows)
+        for frame in range(made.frames):
+            if not in_view[frame]:
+                begin, smooth = frame + 1, None
+                if shown != NOBODY:
+                    shown = NOBODY
+                    yield Change(frame / made.fps, NOBODY, 1.0)
+                continue
+            seen = frame + 1 - begin
+            if seen < LEAST_FRAMES or seen % STRIDE_FRAMES:
+                continue
+            window = made.keypoints[:, begin : frame + 1]
+            fresh = classifier.probabilities(window, made.layout, made.resolution_wh)
+            smooth = smoothed(smooth, fresh)
+            (best,) = classifier.rank(smooth, top=1)
+            if best.label != shown and best.probability >= SURE:
+                shown = best.label
+                yield Change((frame + 1) / made.fps, shown, best.probability)
+
+
+def smoothed(
+    before: npt.NDArray[np.float64] | None, fresh: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Probabilities (K,) half from the new window and half from those before it."""
+    return fresh if before is None else (before + fresh) / 2
 
 
 def fastest(suite: "Suite", runners: tuple[str, ...], precision: str) -> str:

@@ -15,7 +15,7 @@ from maskclr_edge.bench.results import read_result
 from maskclr_edge.checkpoint import Checkpoint, write_checkpoint
 from maskclr_edge.cli import demo_chain
 from maskclr_edge.cli.main import main
-from maskclr_edge.data import MADE_UP_CLASSES, read_annotations
+from maskclr_edge.data import read_annotations
 from maskclr_edge.data.recording import read_recording
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import Bundle
@@ -40,7 +40,7 @@ def checkpoint(
 ) -> Callable[..., str]:
     """Writer of a small checkpoint that knows the classes given."""
 
-    def write(classes: tuple[str, ...] = MADE_UP_CLASSES[:6], **changes: Any) -> str:
+    def write(classes: tuple[str, ...] = demo_chain.REPLAY_MOTIONS, **changes: Any) -> str:
         made = random_checkpoint(num_classes=len(classes), **changes)
         made = replace(made, contract=replace(made.contract, class_names=classes, frames=16))
         path = tmp_path_factory.mktemp("checkpoint") / "small.safetensors"
@@ -67,13 +67,13 @@ def test_the_whole_chain(done: tuple[Path, str]) -> None:
     assert set(Bundle.open(out / "bundle").precisions("onnxruntime")) == {"fp32", "int8"}
     data = read_annotations(out / "made-up.pkl")
     assert data.made_up
-    assert data.class_names == MADE_UP_CLASSES[:6]
-    assert read_recording(out / "made-up.npz").frames == 4 * 90
+    assert set(data.class_names) == set(demo_chain.REPLAY_MOTIONS)
+    assert read_recording(out / "made-up.npz").frames == 6 * 90
     measured = read_result(out / "bench.json")["results"]["measurements"]
     assert {row["runner"] for row in measured} > {"onnxruntime"}
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
     assert "MADE UP: these 12 clips" in text
-    assert "51 windows" in text
+    assert "18 s of MADE-UP people" in text
     shown = ("fp32 agrees with the checkpoint", "int8 agrees with the checkpoint", "no TensorRT-RTX engine")
     ending = ("What was made", "bundle/encoder.int8.onnx", "What to type next", "maskclr-edge doctor")
     for line in (*shown, *ending):
@@ -154,3 +154,33 @@ def test_with_a_real_engine(
     kinds = {(item.kind, item.precision) for item in Bundle.open(out / "bundle").artifacts}
     assert kinds >= {("tensorrt-rtx", "fp32"), ("tensorrt-rtx", "int8")}
     assert "built without a GPU" in capsys.readouterr().out
+
+
+def test_the_replay_follows_who_is_in_view(
+    checkpoint: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a classifier that is always right at first sight, every motion is named once, then nobody."""
+    chain = demo_chain.begin(tmp_path, checkpoint())
+    made, motions = demo_chain.recording(chain)
+    each = demo_chain.REPLAY_FRAMES + demo_chain.PAUSE_FRAMES
+    starts = {made.keypoints[0, index * each].tobytes(): name for index, name in enumerate(motions)}
+
+    class Oracle:
+        def __init__(self, *_: Any) -> None: ...
+        def __enter__(self) -> "Oracle":
+            return self
+
+        def __exit__(self, *_: object) -> None: ...
+        def probabilities(self, window: Any, layout: str, resolution_wh: tuple[int, int]) -> str:
+            assert demo_chain.LEAST_FRAMES <= window.shape[1] <= demo_chain.REPLAY_FRAMES
+            return starts[window[0, 0].tobytes()]
+
+    from maskclr_edge import runtime
+
+    monkeypatch.setattr(runtime.Classifier, "open", Oracle)
+    # a text stands for the probabilities: smoothing keeps the newest
+    monkeypatch.setattr(Oracle, "rank", lambda self, name, top: [runtime.Answer(name, 0, 1.0)], raising=False)
+    monkeypatch.setattr(demo_chain, "smoothed", lambda before, fresh: fresh)
+    changes = list(demo_chain.replay(chain, made))
+    assert [change.label for change in changes] == [word for name in motions for word in (name, "(nobody)")]
+    assert [change.seconds for change in changes[:2]] == [1.0, 2.0]

@@ -124,7 +124,8 @@ def test_readme_and_model_card_say_what_was_measured(readme: ModuleType) -> None
 
 
 def test_every_script_has_help() -> None:
-    for script in sorted(SCRIPT.parent.glob("*.py")):
+    scripts = [path for path in SCRIPT.parent.glob("*.py") if "__main__" in path.read_text(encoding="utf-8")]
+    for script in sorted(scripts):
         done = subprocess.run(
             [sys.executable, str(script), "--help"], capture_output=True, text=True, check=False, timeout=240
         )
