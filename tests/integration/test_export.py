@@ -15,15 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maskclr_edge.checkpoint import Checkpoint, write_checkpoint
+from maskclr_edge.checkpoint import Checkpoint, parameter_count, read_checkpoint, write_checkpoint
+from maskclr_edge.data import make_clips, read_annotations
 from maskclr_edge.deploy import export as export_module
 from maskclr_edge.deploy import export_bundle, extend_bundle, fingerprint, graph, reference
 from maskclr_edge.deploy.bundle_folder import BundleFolder
+from maskclr_edge.deploy.calibration_set import calibration_clips, choose
 from maskclr_edge.deploy.engine import build_engine, load_rtx
 from maskclr_edge.deploy.parity import FP32_TOLERANCE, probe_clips
 from maskclr_edge.errors import BundleError, CheckpointError, ConfigError, EngineError, ExportError
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import Bundle, open_runner
+from maskclr_edge.runtime.bundled import bundled_checkpoint
 
 Maker = Callable[..., Checkpoint]
 needs_rtx = pytest.mark.skipif(
@@ -346,3 +349,59 @@ def test_extending_needs_what_it_extends(checkpoint: Checkpoint, tmp_path: Path)
         with pytest.raises(BundleError, match=r"encoder\.fp32\.onnx"):
             extend_bundle(changed, tmp_path / "c", engines=["tensorrt-rtx"])
     assert not (tmp_path / "c").exists()
+
+
+# ------------------------------------------------------------------ accuracy, and the full-size network
+
+
+def int8_against_fp32(data: Path, folder: Path, count: int | None) -> tuple[float, float, float]:
+    """Top-1 in fp32 and in int8 of the packaged model on real skeletons, and their agreement, in percent."""
+    model, annotations = read_checkpoint(bundled_checkpoint()), read_annotations(data)
+    calibration, _ = calibration_clips(annotations, "train", model.contract, count=64)
+    bundle = export(model, folder / "b", calibration=calibration, storage="auto")
+    clips, labels = make_clips(choose(annotations.split("val"), count or 10**6, seed=1), model.contract)
+    answers = {}
+    for precision in ("fp32", "int8"):
+        with open_runner(bundle.path, "onnxruntime", precision) as opened:
+            answers[precision] = opened.infer(clips).argmax(axis=1)
+    hits = [100 * float(np.mean(answers[precision] == labels)) for precision in ("fp32", "int8")]
+    return hits[0], hits[1], 100 * float(np.mean(answers["fp32"] == answers["int8"]))
+
+
+def test_int8_answers_as_fp32_does_on_real_skeletons(shared_data: Path, tmp_path: Path) -> None:
+    fp32, int8, agreement = int8_against_fp32(shared_data / "penn_action_coco17.pkl", tmp_path, 120)
+    assert fp32 > 90
+    assert fp32 - int8 <= 2.0  # two of 120
+    assert agreement >= 97
+
+
+@pytest.mark.full
+def test_int8_loses_less_than_a_point_on_penn_action(shared_data: Path, tmp_path: Path) -> None:
+    fp32, int8, agreement = int8_against_fp32(shared_data / "penn_action_coco17.pkl", tmp_path, None)
+    assert fp32 >= 95.2
+    assert fp32 - int8 < 1.0
+    assert agreement >= 99
+
+
+@pytest.mark.full
+def test_the_full_size_network(random_checkpoint: Maker, tmp_path: Path) -> None:
+    """60 M parameters, NTU RGB+D 60: parity, INT8 and engines for three generations of GPUs."""
+    sizes = {"dim_feat": 512, "dim_rep": 512, "depth": 5, "num_heads": 8, "hidden_dim": 2048}
+    made = random_checkpoint(**sizes, maxlen=243, num_classes=60)
+    assert 60e6 < parameter_count(made.config) < 61e6
+    engines = ["tensorrt-rtx"] if available("tensorrt_rtx_bindings") else []
+    bundle = export(made, tmp_path / "b", calibration=probe_clips(2, 2, 60, seed=1), engines=engines)
+    sizes_mb = {item.file: item.bytes / 1e6 for item in bundle.artifacts}
+    assert sizes_mb["encoder.int8.onnx"] < 0.3 * sizes_mb["encoder.fp32.onnx"]
+    encoder = next(item for item in bundle.artifacts if item.file == "encoder.int8.onnx")
+    assert encoder.read_back["gemm_flops"]["int8"] > 0.9
+    if engines:
+        assert bundle.precisions("tensorrt-rtx") == ("fp32", "int8")
+
+
+@pytest.mark.full
+@needs_rtx
+@pytest.mark.parametrize("sm", [80, 86, 89, 120, 121])
+def test_every_gpu_generation_takes_both_precisions(checkpoint: Checkpoint, tmp_path: Path, sm: int) -> None:
+    bundle = export(checkpoint, tmp_path / "b", engines=["tensorrt-rtx"], sms=[sm])
+    assert bundle.precisions("tensorrt-rtx") == ("fp32", "int8")
