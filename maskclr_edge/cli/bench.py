@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
+from pathlib import Path
 
 import click
 from rich.console import Group, RenderableType
@@ -14,7 +15,7 @@ from maskclr_edge.bench.scenarios import NETWORK, Measurement
 from maskclr_edge.bench.suite import Plan, Suite, Variant, run_suite
 from maskclr_edge.bench.timing import Budget
 from maskclr_edge.cli.console import console, progress, write_json
-from maskclr_edge.errors import EngineError
+from maskclr_edge.errors import ConfigError, EngineError
 
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
@@ -49,7 +50,7 @@ def _numbers(low: int, high: int) -> Callable[[click.Context, click.Parameter, s
 @click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=1.0, show_default=True,
               help="Time for each row; a slow row takes longer, to have samples enough.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; the runner's choice by default.")
-@click.option("--json", "json_to", metavar="FILE|-", help="Write the result as JSON; - prints it alone.")
+@json_option("result")
 def command(
     models: tuple[str, ...],
     runners: tuple[str, ...],
@@ -76,6 +77,9 @@ def command(
     plan = Plan(
         models or ("bundled",), runners, precisions, frames, persons, batch, threads, Budget(seconds=seconds)
     )
+    if json_to and json_to != "-" and not Path(json_to).parent.is_dir():
+        # said now: a minute's measurement would be lost
+        raise ConfigError(f"{json_to}: there is no folder {Path(json_to).parent}; make it first")
     screen = console(json_to)
     machine = describe_machine()
     with progress("measuring") as report:
