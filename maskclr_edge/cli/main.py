@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "What this machine has, what it can run, and what to install for the rest.",
     "train": "Train a model on an annotation file.",
     "eval": "Top-1, top-5 and mean class accuracy of a model on an annotation file.",
+    "tsne": "Draw a model's features of labelled clips, standard and masked pathway, as points in a plane.",
     "convert": "Turn an upstream MaskCLR or MotionBERT checkpoint into one of ours.",
     "export": "Make a bundle from a checkpoint: ONNX, INT8, engines, each checked against the checkpoint.",
     "classify": "Name the action in a keypoint recording.",

@@ -68,7 +68,7 @@ def draw_robustness(path: str | Path, curves: Mapping[str, Curve], *, title: str
         raise DataError("there is no corruption to draw; name some with --corrupt")
     columns = min(_COLUMNS, len(names))
     rows = -(-len(names) // columns)
-    figure = _figure(3.1 * columns, 2.6 * rows + 0.9)
+    figure = new_figure(3.1 * columns, 2.6 * rows + 0.9)
     panels = figure.subplots(rows, columns, squeeze=False, sharey=True)
     for place, panel in enumerate(panels.flat):
         if place >= len(names):
@@ -103,7 +103,7 @@ def draw_confusion(
     """
     classes = len(class_names)
     side = min(24.0, 3.5 + 0.36 * classes)
-    figure = _figure(side + 1, side)
+    figure = new_figure(side + 1, side)
     panel = figure.subplots()
     totals = matrix.sum(axis=1, keepdims=True)
     shares = 100 * matrix / np.maximum(totals, 1)
@@ -133,7 +133,7 @@ def save_figure(path: str | Path, figure: Any) -> None:
         raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _figure(width: float, height: float) -> Any:
+def new_figure(width: float, height: float) -> Any:
     """A figure of its own: no window, and no state shared with other figures. Sizes in inches."""
     return require("matplotlib.figure").Figure(figsize=(width, height), layout="constrained")
 

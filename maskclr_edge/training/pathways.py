@@ -72,6 +72,18 @@ def pack(
     )
 
 
+def pathway_mask(importance: Tensor, batch: PackedBatch, config: TrainConfig) -> Tensor:
+    """Joints to hide, bool (P, T, 17), the same in every frame; from importance (P, T, 17)."""
+    average = importance.mean(dim=1)  # (P, 17)
+    if config.msk_type == "tm":
+        mask = targeted_mask(average, config.mask_th)
+    else:
+        mask = probabilistic_mask(average, batch.uniform, batch.ratio, config.mask_tau)
+    # an absent person stays absent: it has no joints to hide
+    mask = mask & batch.persons.flatten(1).any(dim=1, keepdim=True)
+    return mask[:, None, :].expand(importance.shape)
+
+
 @dataclass(frozen=True, eq=False)
 class StepResult:
     """Loss with gradient, its parts without, and standard logits and labels of the global batch."""
@@ -119,15 +131,8 @@ class Pathways(nn.Module):
         return StepResult(loss, detached, logits.detach(), labels)
 
     def mask(self, importance: Tensor, batch: PackedBatch) -> Tensor:
-        """Joints to hide, bool (P, T, 17), the same in every frame; from importance (P, T, 17)."""
-        average = importance.mean(dim=1)  # (P, 17)
-        if self.config.msk_type == "tm":
-            mask = targeted_mask(average, self.config.mask_th)
-        else:
-            mask = probabilistic_mask(average, batch.uniform, batch.ratio, self.config.mask_tau)
-        # an absent person stays absent: it has no joints to hide
-        mask = mask & batch.persons.flatten(1).any(dim=1, keepdim=True)
-        return mask[:, None, :].expand(importance.shape)
+        """Joints to hide, see ``pathway_mask``."""
+        return pathway_mask(importance, batch, self.config)
 
     def _gather(self, representation: Tensor, batch: PackedBatch) -> tuple[Tensor, Tensor]:
         """Clip features (N, F) and labels (N,) of the global batch, with gradient."""
