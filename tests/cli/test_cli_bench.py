@@ -75,7 +75,7 @@ def test_several_models_are_told_apart(tiny_bundle: Any, capsys: pytest.CaptureF
         (["--seconds", "0"], 2, "--seconds"),
         (["--seconds", "nan"], 2, "3600 seconds"),
         (["--batch", "0"], 2, "--batch"),
-        (["--json", "no-such-folder/result.json"], 2, "there is no folder no-such-folder"),
+        (["--json", "no-such-folder/result.json"], 2, "there is no folder 'no-such-folder'"),
     ],
 )
 def test_one_line_for_what_is_wrong(
