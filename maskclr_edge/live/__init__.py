@@ -1,1 +1,1 @@
-"""Live: sources, pose estimators, tracking, windows, decisions, overlay and recording, one small module each."""
+"""Live: sources, pose estimators, tracking, windows, decisions, overlay, one small module each."""

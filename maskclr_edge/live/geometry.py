@@ -11,9 +11,8 @@ Array = npt.NDArray[Any]
 SEEN = 0.3
 
 #: COCO's per-joint fall-off (cocodataset.org, keypoint evaluation), as 2 sigma, in the order of coco17
-_COCO_FALL_OFF = 2 * np.array(
-    [0.026, 0.025, 0.025, 0.035, 0.035, 0.079, 0.079, 0.072, 0.072, 0.062, 0.062]
-    + [0.107, 0.107, 0.087, 0.087, 0.089, 0.089]
+_COCO_FALL_OFF = 2 * np.repeat(
+    [0.026, 0.025, 0.035, 0.079, 0.072, 0.062, 0.107, 0.087, 0.089], [1, 2, 2, 2, 2, 2, 2, 2, 2]
 )
 _OTHER_FALL_OFF = 0.15
 
@@ -25,7 +24,7 @@ def seen_joints(keypoints: Array) -> npt.NDArray[np.bool_]:
 
 
 def box_of(keypoints: Array) -> Array:
-    """Box ``(x0, y0, x1, y1)`` of one person's seen joints (V, 3); of any with confidence where none is clear.
+    """Box ``(x0, y0, x1, y1)`` of one person's seen joints (V, 3); where none is clear, of any.
 
     Zeros for an absent person.
     """

@@ -1,15 +1,12 @@
 """People through mediapipe's pose networks, offline, several at a time, near or far.
 
-The networks look at squares of the picture. Everyone who is known is looked at in a square around where they
-were; in between, one square after another of a fixed grid is searched for people who are new, so that those who
-are small in the picture are found too and the cost of one frame stays bounded. The grid is searched whole in the
-first frame. mediapipe's own tracking is not used: with several people its regions drift onto one person.
+The networks look at squares of the picture. Everyone who is known is looked at in a square around where
+they were; in between, one square after another of a fixed grid is searched for people who are new, so that
+those who are small in the picture are found too and the cost of one frame stays bounded. The grid is searched
+whole in the first frame. mediapipe's own tracking is not used: with several people its regions drift onto one.
 """
 
-import os
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +15,7 @@ import numpy.typing as npt
 
 from maskclr_edge.live.geometry import box_of, likeness, overlap, without_doubles
 from maskclr_edge.live.pose_task import pose_task
+from maskclr_edge.live.quiet import quiet
 from maskclr_edge.optional import require
 
 Array = npt.NDArray[Any]
@@ -48,7 +46,7 @@ class MediapipePose:
         self._next_square = 0
         self._first = True
         task = pose_task()
-        with _quiet():
+        with quiet():
             self._many = _landmarker(task, min(max_people, 4), 0.5)
             self._one = _landmarker(task, 1, 0.3)
 
@@ -130,7 +128,9 @@ class MediapipePose:
             person = np.array([(mark.x, mark.y, mark.visibility) for mark in marks], np.float32)
             person[:, 0] = person[:, 0] * (x1 - x0) + x0
             person[:, 1] = person[:, 1] * (y1 - y0) + y0
-            outside = (person[:, 0] < 0) | (person[:, 0] >= width) | (person[:, 1] < 0) | (person[:, 1] >= height)
+            outside = (
+                (person[:, 0] < 0) | (person[:, 0] >= width) | (person[:, 1] < 0) | (person[:, 1] >= height)
+            )
             person[outside | ~np.isfinite(person).all(axis=-1)] = 0
             if person[_TRUNK, 2].mean() >= _CLEAR_TRUNK:
                 people.append(person)
@@ -165,17 +165,3 @@ def _landmarker(task: bytes, most: int, least_detection: float) -> Any:
         min_pose_presence_confidence=0.5,
     )
     return vision.PoseLandmarker.create_from_options(options)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep mediapipe's start-up log, which the C++ side writes straight to descriptor 2, off the terminal."""
-    saved = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)

@@ -1,0 +1,138 @@
+"""``maskclr-edge live``: what people do, in a video or a keypoint recording, as it plays."""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from maskclr_edge.cli.console import console, messages, progress, table, write_json
+
+if TYPE_CHECKING:
+    from maskclr_edge.live.loop import LabelChange, Summary
+
+
+@click.command()
+@click.argument("source")
+@click.option("--model", default="bundled", show_default=True, help='Bundle, checkpoint, or "bundled".')
+@click.option("--pose", default="mediapipe", show_default=True, help="Pose estimator for images, or none.")
+@click.option("--runner", default="auto", show_default=True, help="What runs the model.")
+@click.option("--precision", default="auto", show_default=True, help="fp32, int8, ... of a bundle.")
+@click.option("--window", type=click.FloatRange(0.2, 20), default=2.5, show_default=True, metavar="SECONDS",
+              help="How far back an answer looks.")  # fmt: skip
+@click.option("--hz", type=click.FloatRange(0.1, 60), default=4, show_default=True, help="Answers a second.")
+@click.option(
+    "--max-people", type=click.IntRange(1, 8), default=8, show_default=True, help="People followed."
+)
+@click.option("--layout", help="Joint layout of a recording that does not say.")
+@click.option("--resolution", metavar="WxH", help="Image size of a recording that does not say.")
+@click.option("--name", default="", help="Which recording of an annotation file (.pkl).")
+@click.option("--record", metavar="FILE", help="Write a video with skeletons and labels: .webm, .mp4, .avi.")
+@click.option("--log", metavar="FILE", help="Write each change of a label as one line of JSON.")
+@click.option("--json", "json_to", metavar="FILE|-", help="Write the summary as JSON; - prints it alone.")
+def command(
+    source: str,
+    model: str,
+    pose: str,
+    runner: str,
+    precision: str,
+    window: float,
+    hz: float,
+    max_people: int,
+    layout: str | None,
+    resolution: str | None,
+    name: str,
+    record: str | None,
+    log: str | None,
+    json_to: str | None,
+) -> None:
+    """Name what each person in SOURCE does, and print a line whenever that changes.
+
+    SOURCE is a video file, a folder of images, a camera number, or a keypoint recording (.npz, .json, .pkl).
+    Files are read frame by frame and nothing is skipped. Besides the model's classes there are "unknown",
+    when none is clear, and "idle", when a person hardly moves. Ctrl-C stops and keeps what was recorded.
+
+    \b
+    Examples:
+      maskclr-edge live exercise.mp4
+      maskclr-edge live exercise.mp4 --record labelled.webm --log events.jsonl
+      maskclr-edge live recording.npz --window 2 --json -
+      maskclr-edge live 0 --model my-bundle --max-people 1
+    """
+    from maskclr_edge.live.loop import LiveSettings, run
+    from maskclr_edge.live.overlay import Overlay
+    from maskclr_edge.live.pose import open_pose
+    from maskclr_edge.live.recorder import Recorder
+    from maskclr_edge.live.sources import open_source
+    from maskclr_edge.runtime import Classifier
+
+    screen = console(json_to)
+    settings = LiveSettings(window_s=window, hz=hz, most=max_people)
+    with contextlib.ExitStack() as stack:
+        opened = open_source(source, layout=layout, resolution_wh=_size(resolution), name=name)
+        stack.callback(opened.close)
+        classifier = stack.enter_context(Classifier.open(model, runner, precision))
+        needs_pose = opened.layout is None and pose != "none"
+        estimator = stack.enter_context(open_pose(pose, max_people)) if needs_pose else None
+        shown_as = opened.layout or (estimator.layout if estimator else None)
+        overlay = recorder = None
+        if record and shown_as:
+            overlay = Overlay(opened.resolution_wh, shown_as)
+            recorder = stack.enter_context(Recorder(record, overlay.size_wh, opened.fps))
+        write = stack.enter_context(_log(log))
+        report = stack.enter_context(progress("frames"))
+
+        def change(event: "LabelChange") -> None:
+            screen.print(_line(event))
+            write(event)
+
+        summary = run(
+            opened, classifier, estimator, settings,
+            change=change, overlay=overlay, recorder=recorder, progress=report,
+        )  # fmt: skip
+    _report(summary, record, json_to)
+    if json_to:
+        write_json(json_to, asdict(summary) | {"source": opened.name, "recorded": record})
+
+
+def _size(text: str | None) -> tuple[int, int] | None:
+    """``640x480`` as two numbers."""
+    if text is None:
+        return None
+    width, cross, height = text.lower().partition("x")
+    if not cross or not width.isdigit() or not height.isdigit():
+        raise click.BadParameter(f"{text!r} is not WIDTHxHEIGHT, as in 1920x1080", param_hint="--resolution")
+    return int(width), int(height)
+
+
+@contextlib.contextmanager
+def _log(path: str | None) -> Iterator[Any]:
+    """A writer of JSON lines, each on disk before the next; one that does nothing without a path."""
+    if path is None:
+        yield lambda event: None
+        return
+    with Path(path).open("w", encoding="utf-8", buffering=1) as file:
+        yield lambda event: file.write(json.dumps(asdict(event)) + "\n")
+
+
+def _line(event: "LabelChange") -> str:
+    return f"{event.time_s:8.1f} s  person {event.person}  {event.label:<20} {100 * event.probability:3.0f} %"
+
+
+def _report(summary: "Summary", record: str | None, json_to: str | None) -> None:
+    """Frames, pace and the time that each stage takes; then what the source had to say."""
+    screen = console(json_to)
+    rate = summary.frames / summary.work_s if summary.work_s else 0.0
+    screen.print(
+        f"{summary.frames} frames ({summary.source_s:.1f} s) at {rate:.1f} frames/s, "
+        f"{summary.persons} people, {summary.windows} windows, {len(summary.changes)} changes of label"
+    )
+    rows = [(stage, took["p50"], took["p99"]) for stage, took in summary.stages_ms.items()]
+    screen.print(table("Milliseconds a frame", ("stage", "p50", "p99"), rows))
+    if record:
+        screen.print(f"recorded {record}")
+    for note in summary.notes:
+        messages().print(f"note: {note}")

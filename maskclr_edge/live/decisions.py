@@ -1,0 +1,90 @@
+"""From probabilities that flicker to one label that holds: smoothing, hysteresis, a minimum hold.
+
+Besides the model's classes there are two answers: ``unknown`` when no class is clear, and ``idle`` when the
+person hardly moves.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+UNKNOWN, IDLE = "unknown", "idle"
+
+
+@dataclass(frozen=True)
+class DecisionSettings:
+    """Thresholds of one person's label.
+
+    smoothing_s: time constant of the moving average over probabilities. enter, leave: probability at which a
+    class becomes the label, and below which it stops being it. margin: lead over the second class that
+    entering takes. hold_s: how long a label stays at least. idle_motion: below this much motion, in body
+    sizes, the label is ``idle``.
+    """
+
+    smoothing_s: float = 0.5
+    enter: float = 0.5
+    leave: float = 0.3
+    margin: float = 0.1
+    hold_s: float = 0.75
+    idle_motion: float = 0.012
+
+
+class Decider:
+    """The label of one person over time."""
+
+    def __init__(self, class_names: tuple[str, ...], settings: DecisionSettings | None = None) -> None:
+        self.names, self.settings = class_names, settings or DecisionSettings()
+        self.label, self.since_s = UNKNOWN, float("-inf")
+        self.average: npt.NDArray[np.float64] | None = None
+        self._time_s = 0.0
+
+    @property
+    def probability(self) -> float:
+        """Smoothed probability of the label, or of the likeliest class when the label is none of them."""
+        if self.average is None:
+            return 0.0
+        known = self.label in self.names
+        return float(self.average[self.names.index(self.label)] if known else self.average.max())
+
+    def top(self, count: int = 3) -> list[tuple[str, float]]:
+        """The likeliest classes with their smoothed probabilities."""
+        if self.average is None:
+            return []
+        order = np.argsort(-self.average, kind="stable")[:count]
+        return [(self.names[index], float(self.average[index])) for index in order]
+
+    def update(
+        self, probabilities: npt.NDArray[np.float64], fullness: float, motion: float, time_s: float
+    ) -> bool:
+        """Take the answer (K,) for a window; true when the label changes.
+
+        fullness: share of the window that is filled; an answer for a part counts as so much less sure.
+        """
+        tempered = fullness * probabilities + (1 - fullness) / len(probabilities)
+        if self.average is None:
+            self.average = tempered
+        else:
+            keep = float(np.exp(-(time_s - self._time_s) / self.settings.smoothing_s))
+            self.average = keep * self.average + (1 - keep) * tempered
+        self._time_s = time_s
+        wanted = self._wanted(motion)
+        if wanted == self.label or time_s - self.since_s < self.settings.hold_s:
+            return False
+        self.label, self.since_s = wanted, time_s
+        return True
+
+    def _wanted(self, motion: float) -> str:
+        assert self.average is not None
+        settings = self.settings
+        if motion < settings.idle_motion:
+            return IDLE
+        first, second = np.argsort(-self.average, kind="stable")[:2] if len(self.names) > 1 else (0, 0)
+        best = float(self.average[first])
+        lead = best - float(self.average[second]) if first != second else best
+        name = self.names[first]
+        if best >= settings.enter and (lead >= settings.margin or name == self.label):
+            return name
+        if self.label in self.names and self.average[self.names.index(self.label)] >= settings.leave:
+            return self.label
+        return UNKNOWN
