@@ -9,9 +9,16 @@ from pathlib import Path
 def write_atomically(path: str | Path, data: bytes) -> None:
     """Write ``data`` to a temporary sibling, flush it to disk and rename it over ``path``.
 
-    A full disk or a kill leaves the old file, or none. Raises OSError.
+    A full disk or a kill leaves the old file, or none. Raises OSError that names ``path``.
     """
     path = Path(path)
+    try:
+        _write(path, data)
+    except OSError as error:  # naming the sibling would only puzzle
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _write(path: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -7,7 +7,7 @@ import click
 import numpy as np
 from rich.table import Table
 
-from maskclr_edge.cli.console import ProgressCallback, console, progress, table, write_json
+from maskclr_edge.cli.console import ProgressCallback, console, json_option, progress, table, write_json
 from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _resolution(ctx: click.Context, param: click.Parameter, value: str | None) -
     help="Give zeros for absent persons to a model of upstream weights: one person then costs one.",
 )
 @click.option("--top", type=click.IntRange(1, 1000), default=5, show_default=True, help="Most answers shown.")
-@click.option("--json", "json_to", metavar="FILE|-", help="Write the answers as JSON; - prints it alone.")
+@json_option("answers")
 def command(
     file: str,
     model: str,

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+import click
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
@@ -26,6 +27,7 @@ from rich.table import Table
 from maskclr_edge.files import write_atomically
 
 ProgressCallback = Callable[[int, int, str], None]
+Command = TypeVar("Command", bound=Callable[..., Any])
 
 #: width of tables in a pipe or a file, where there is no window to ask
 PIPE_WIDTH = 120
@@ -89,6 +91,30 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], 
     return result
 
 
+def json_option(what: str) -> Callable[[Command], Command]:
+    """The option ``--json FILE|-``; a place that cannot be written is refused before the work, not after."""
+    return click.option(
+        "--json",
+        "json_to",
+        metavar="FILE|-",
+        callback=_check_destination,
+        help=f"Write the {what} as JSON; - prints it alone.",
+    )
+
+
+def _check_destination(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value is None or value == "-":
+        return value
+    path = Path(value)
+    if not value or path.is_dir():
+        raise click.BadParameter(f"{value!r} is a folder; name a file in it", ctx, param)
+    if not path.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {str(path.parent)!r}; make it first", ctx, param)
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise click.BadParameter(f"the folder {str(path.parent)!r} cannot be written to", ctx, param)
+    return value
+
+
 def write_json(destination: str, data: Any) -> None:
     """Write ``data`` as JSON to a file, whole or not at all, or to stdout when ``destination`` is ``-``.
 
@@ -119,8 +145,16 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
+def visible(text: str) -> str:
+    """``text`` with control characters but the line feed replaced.
+
+    Names in files may hold codes that would recolour, retitle or rewrite a terminal.
+    """
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
 def _cell(value: object) -> str:
-    return f"{value:.2f}" if isinstance(value, float) else escape(str(value))
+    return f"{value:.2f}" if isinstance(value, float) else escape(visible(str(value)))
 
 
 def _is_number(text: str) -> bool:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maskclr_edge.cli.console import console, table, write_json
+from maskclr_edge.cli.console import console, json_option, table, write_json
 from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ MAX_YAML_BYTES = 1 << 20
     help="Class names, one a line, in label order; by default those of NTU RGB+D for 60 and 120 classes.",
 )
 @click.option("--half", is_flag=True, help="Store the matrices in float16: half the size.")
-@click.option("--json", "json_to", metavar="FILE|-", help="Write the summary as JSON; - prints it alone.")
+@json_option("summary")
 def command(
     upstream: str, out: str, config_file: str | None, classes: str | None, half: bool, json_to: str | None
 ) -> None:

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from maskclr_edge import __version__
 from maskclr_edge.cli import probe
-from maskclr_edge.cli.console import console, progress, write_json
+from maskclr_edge.cli.console import console, json_option, progress, write_json
 from maskclr_edge.cli.findings import (
     Finding,
     Surroundings,
@@ -25,7 +25,7 @@ MARKS = {"yes": ("yes", "green"), "no": ("no", "dim"), "broken": ("broken", "red
 
 
 @click.command()
-@click.option("--json", "json_to", metavar="FILE|-", help="Write the findings as JSON; - prints it alone.")
+@json_option("findings")
 def command(json_to: str | None) -> None:
     """Say what this machine has, what it can run, and what to install for the rest.
 

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from maskclr_edge.cli.console import messages, progress
+from maskclr_edge.cli.console import json_option, messages, progress
 from maskclr_edge.cli.eval_report import present
 from maskclr_edge.cli.eval_runs import Asked, run
 from maskclr_edge.errors import ConfigError
@@ -41,7 +41,7 @@ from maskclr_edge.optional import require
               "exemplars of --oneshot.")  # fmt: skip
 @click.option("--confusion", metavar="FILE.png", help="Draw the confusion matrix.")
 @click.option("--per-class", is_flag=True, help="Also show each class, the weakest first.")
-@click.option("--json", "json_to", metavar="FILE|-", help="Write the result as JSON; - prints it alone.")
+@json_option("result")
 def command(**options: Any) -> None:
     """Top-1, top-5 and mean class accuracy of MODEL on labelled recordings.
 

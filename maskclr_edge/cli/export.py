@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maskclr_edge.cli.console import ProgressCallback, console, messages, progress, table, write_json
+from maskclr_edge.cli.console import (
+    ProgressCallback,
+    console,
+    json_option,
+    messages,
+    progress,
+    table,
+    write_json,
+)
 from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -47,7 +55,7 @@ _TORCH_FILES = (b"PK\x03\x04", b"\x80")
               show_default=True, help="Weights on disk; auto halves them where nothing is lost.")  # fmt: skip
 @click.option("--verify", type=click.Choice(["corners", "full"]), default="corners", show_default=True,
               help="Shapes to compare with the checkpoint on: six, or the whole grid.")  # fmt: skip
-@click.option("--json", "json_to", metavar="FILE|-", help="Write the result as JSON; - prints it alone.")
+@json_option("result")
 def command(
     model: str,
     out: str,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maskclr_edge.cli.console import console, messages, table, write_json
+from maskclr_edge.cli.console import console, json_option, messages, table, write_json
 
 if TYPE_CHECKING:
     from maskclr_edge.training import Event, TrainConfig, TrainResult
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one key of the config.")
 @click.option("--print-config", is_flag=True, help="Print the config that would be used, and stop.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; all cores by default.")
-@click.option("--json", "json_to", metavar="FILE|-", help="Write the result as JSON; - prints it alone.")
+@json_option("result")
 def command(
     config: str,
     data: str | None,
@@ -54,6 +54,7 @@ def command(
 
     torch = require("torch")
     from maskclr_edge.training import (
+        STATE_FILE,
         TrainConfig,
         distributed,
         find_config,
@@ -77,9 +78,11 @@ def command(
         try:
             result = train(settings, annotations, out, resume=resume, pretrained=pretrained, observe=observe)
         except KeyboardInterrupt:
-            messages().print(
-                f"stopped; the last whole epoch is in {out}: go on with the same command and --resume"
-            )
+            if (Path(out) / STATE_FILE).is_file():
+                hint = f"the last whole epoch is in {out}: go on with the same command and --resume"
+            else:
+                hint = "no epoch was whole yet: start again with the same command"
+            messages().print(f"stopped; {hint}", soft_wrap=True)
             raise
     if not silent:
         _report(result, annotations.made_up, json_to)

@@ -3,8 +3,10 @@
 from maskclr_edge.training.config import TrainConfig, parse_override, read_yaml
 from maskclr_edge.training.loop import Event, TrainResult, train
 from maskclr_edge.training.shipped import find_config, open_dataset, shipped_configs
+from maskclr_edge.training.state import STATE_FILE
 
 __all__ = [
+    "STATE_FILE",
     "Event",
     "TrainConfig",
     "TrainResult",

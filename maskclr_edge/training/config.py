@@ -65,7 +65,7 @@ class TrainConfig:
     data_split: "NAME" trains on split NAME_train and reports NAME_val; "" means "train" and "val". fold: of a
     file with several, 2 means "train_2" and "val_2".
     holdout: share of the training split kept apart to choose the best epoch by (0: the last epoch is it).
-    clip_len: frames of a clip. scale_range_train/test: crop box over bounding box (FACTS of MotionBERT).
+    clip_len: frames of a clip. scale_range_train/test: crop box over bounding box, in side length.
     random_move: rotation +-10 degrees, scale 0.9-1.1, shift +-0.1, linear over time. flip: mirror half of
     the clips. time_crop: smallest share of a recording that a training clip spans.
     ema: decay of the moving average of the weights that is evaluated and kept (0: none).

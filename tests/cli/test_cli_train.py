@@ -66,18 +66,20 @@ def test_mistakes_are_answered_in_one_line(tmp_path, monkeypatch, capsys, argume
     assert code == 2 and said in message and message.count("\n") == 1
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(("batch", "hint", "epochs"), [(40, "--resume", 2), (2, "start again", 0)])
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys, batch, hint, epochs):
     import maskclr_edge.training.loop as loop
 
     honest, calls = loop.training_batch, []
 
     def interrupt(*arguments):
         calls.append(1)
-        if len(calls) == 40:  # in the third epoch
+        if len(calls) == batch:
             raise KeyboardInterrupt
         return honest(*arguments)
 
     monkeypatch.setattr(loop, "training_batch", interrupt)
     code = main(["train", "made_up_tiny", "--out", str(tmp_path / "run"), *TINY])
-    assert code == 130 and "--resume" in capsys.readouterr().err
-    assert read_checkpoint(tmp_path / "run" / "latest.safetensors").info["epochs"] == 2
+    assert code == 130 and hint in capsys.readouterr().err
+    if epochs:
+        assert read_checkpoint(tmp_path / "run" / "latest.safetensors").info["epochs"] == epochs

@@ -1,13 +1,16 @@
 """Tables, progress and JSON."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from maskclr_edge.cli.console import console, progress, table, write_json
+from maskclr_edge.cli.console import console, json_option, progress, table, write_json
 
 
 @dataclass
@@ -53,9 +56,31 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(tmp_path: Path) -> Non
     with pytest.raises(TypeError):
         write_json(str(target), {"a": object()})
     assert target.read_text() == "old"
-    with pytest.raises(OSError, match="No such file"):
+    with pytest.raises(OSError, match="No such file") as caught:
         write_json(str(tmp_path / "nowhere" / "result.json"), {})
+    assert caught.value.filename == str(tmp_path / "nowhere" / "result.json")
     assert [file.name for file in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_place_for_json_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
+    worked = []
+
+    @click.command()
+    @json_option("result")
+    def command(json_to: str | None) -> None:
+        worked.append(json_to)
+
+    locked = tmp_path / "locked"
+    locked.mkdir(mode=0o500)
+    refused = [tmp_path, tmp_path / "nowhere" / "a.json"]
+    if not os.access(locked, os.W_OK):  # root may write anywhere
+        refused.append(locked / "a.json")
+    for place in refused:
+        result = CliRunner().invoke(command, ["--json", str(place)])
+        assert result.exit_code == 2 and "folder" in result.stderr and not worked
+    for place in ("-", str(tmp_path / "a.json")):
+        assert CliRunner().invoke(command, ["--json", place]).exit_code == 0
+    assert worked == ["-", str(tmp_path / "a.json")] and not (tmp_path / "a.json").exists()
 
 
 def test_progress_is_silent_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
@@ -86,6 +111,12 @@ def test_a_table_shows_text_as_it_is_and_numbers_flush_right(capsys: pytest.Capt
     assert "a[bold]b" in lines[4]
     assert lines[4].rstrip(" │").endswith("1.23")
     assert lines[5].index("100.00") + 6 == lines[4].index("1.23") + 4
+
+
+def test_codes_in_a_name_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    console().print(table("T", ("name",), [("\x1b]0;title\x07\x1b[31mred\r",)]))
+    shown = capsys.readouterr().out
+    assert "[31mred" in shown and not {"\x1b", "\x07", "\r"} & set(shown)
 
 
 def test_no_colour_codes_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
