@@ -102,10 +102,11 @@ def _check_class_names(names: object) -> None:
             f"skeleton contract: class_names must list 1 to {_MAX_CLASSES} names, got {_short(names)}"
         )
     for name in names:
-        if not isinstance(name, str) or not name or len(name) > _MAX_NAME:
+        # control characters would break lines and steer terminals wherever a label is shown
+        if not isinstance(name, str) or not 1 <= len(name) <= _MAX_NAME or not name.isprintable():
             raise ConfigError(
                 f"skeleton contract: class_names has {_short(name)}, "
-                f"names are text of 1 to {_MAX_NAME} characters"
+                f"names are text of 1 to {_MAX_NAME} printable characters"
             )
     if len(set(names)) != len(names):
         twice = next(name for name in names if names.count(name) > 1)

@@ -12,7 +12,9 @@ CONTRACT = SkeletonContract(class_names=("wave", "bow"), frames=64)
 
 
 @given(
-    names=st.lists(st.text(min_size=1, max_size=20), min_size=1, max_size=9, unique=True),
+    names=st.lists(
+        st.text(min_size=1, max_size=20).filter(str.isprintable), min_size=1, max_size=9, unique=True
+    ),
     limits=st.lists(st.integers(1, 243), min_size=3, max_size=3).map(sorted),
     persons=st.sampled_from([1, 2]),
     order=st.sampled_from(["h36m", "legacy"]),
@@ -66,6 +68,8 @@ def test_defaults_and_frozen() -> None:
         ({"class_names": ("a", "")}, "class_names has ''"),
         ({"class_names": ("a", 3)}, "class_names has 3"),
         ({"class_names": ("a", "b" * 500)}, "class_names has 'bbb"),
+        ({"class_names": ("a", "two\nlines")}, r"class_names has 'two\\nlines'.* printable"),
+        ({"class_names": ("a", "\x1b[31mred")}, r"class_names has '\\x1b"),
     ],
 )
 def test_a_bad_field_is_named(changes: dict[str, object], message: str) -> None:
