@@ -161,12 +161,6 @@ def _check_options(precisions: Sequence[str], engines: Sequence[str], calibratio
     check_engines(engines)
 
 
-def _write_head(folder: BundleFolder, checkpoint: Checkpoint, storage: str) -> dict[str, Any]:
-    graph = head_graph(checkpoint, storage=storage)
-    # every precision shares it: next to none of the operations are in it
-    return folder.write("head.onnx", to_bytes(graph)) | {"read_back": read_back(graph)}
-
-
 def _quantised(
     checkpoint: Checkpoint,
     clips: Sequence[Floats],

@@ -22,17 +22,25 @@ def quantisable(model: onnx.ModelProto, skip: Collection[str] = ()) -> dict[str,
     """Node name -> activation tensor of each linear layer to quantise; ``skip`` names modules to leave out.
 
     A module is left out by its path or by the start of it, e.g. "backbone.blocks_st.0" or
-    "backbone.pre_logits.fc".
+    "backbone.pre_logits.fc". Raises ConfigError for a name of ``skip`` that no linear layer has.
     """
     weights = {tensor.name: tensor.dims for tensor in model.graph.initializer}
     found = {}
+    unknown = set(skip)
     for node in model.graph.node:
-        if node.op_type != "MatMul" or node.input[1] not in weights or node.input[0] == "persons":
+        if node.op_type != "MatMul" or node.input[1] not in weights:
             continue
         path = node.name.rpartition("/")[0]
-        if weights[node.input[1]][-1] == 1 or any(f"{path}.".startswith(f"{part}.") for part in skip):
+        kept = {part for part in skip if f"{path}.".startswith(f"{part}.")}
+        unknown -= kept
+        if kept or weights[node.input[1]][-1] == 1 or node.input[0] == "persons":
             continue
         found[node.name] = node.input[0]
+    if unknown:
+        raise ConfigError(
+            f"no linear layer is called {min(unknown)!r}; names are such as backbone.blocks_st.0, "
+            "backbone.blocks_ts.1.mlp_s or backbone.pre_logits.fc"
+        )
     return found
 
 

@@ -98,7 +98,11 @@ def test_read_back_sees_what_is_quantised(random_checkpoint: Maker) -> None:
 
 def test_skip_takes_whole_names_only(random_checkpoint: Maker) -> None:
     model = encoder_graph(random_checkpoint(depth=2), flat=False)
-    assert quantisable(model, ["backbone.blocks_s"]) == quantisable(model)
+    for name in ("backbone.blocks_s", "backbone.blocks_st.2"):
+        with pytest.raises(ConfigError, match=f"no linear layer is called '{name}'"):
+            quantisable(model, [name])
+    float_anyway = ["backbone.joints_embed", "backbone.ts_attn.1"]
+    assert quantisable(model, float_anyway) == quantisable(model)
     left = quantisable(model, ["backbone.blocks_st.1.attn_s"])
     assert set(quantisable(model)) - set(left) == {
         "backbone.blocks_st.1.attn_s.qkv/MatMul",
