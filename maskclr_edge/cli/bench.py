@@ -16,6 +16,9 @@ from maskclr_edge.bench.timing import Budget
 from maskclr_edge.cli.console import console, json_option, progress, write_json
 from maskclr_edge.errors import EngineError
 
+#: with fewer samples than this no interval is shown
+FEW = 10
+
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
     """Names with commas between them, each once."""
@@ -140,7 +143,8 @@ def _timings(row: Measurement, fastest: bool) -> list[Text]:
     mark = "" if row.warmup.steady else "~"
     cells = [
         Text(mark + _milliseconds(latency.p50_ms), style="bold green" if fastest else ""),
-        Text(_milliseconds(half), style="dim"),
+        # an interval from a handful of samples would be made of nothing
+        Text(_milliseconds(half) if latency.count >= FEW else "", style="dim"),
     ]
     for q, value in ((90, latency.p90_ms), (95, latency.p95_ms), (99, latency.p99_ms)):
         cells.append(Text(_milliseconds(value), style="" if latency.resolves(q) else "dim"))
