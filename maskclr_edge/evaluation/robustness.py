@@ -13,7 +13,7 @@ import numpy.typing as npt
 from maskclr_edge.errors import ConfigError, DataError, ShapeError
 from maskclr_edge.evaluation.evaluate import Infer, score
 from maskclr_edge.evaluation.row_store import CLEAN, Row, RowStore, Task
-from maskclr_edge.skeleton.corruption import CORRUPTIONS, Cell, applies_to, corrupt_clips
+from maskclr_edge.skeleton.corruption import CORRUPTIONS, Cell, corrupt_clips, why_idle
 
 MAX_DRAWS = 100
 
@@ -110,12 +110,8 @@ def run_suite(
 
 def usable_cells(cells: Sequence[Cell], clips: npt.NDArray[np.float32]) -> tuple[list[Cell], dict[str, str]]:
     """The cells that can change something in such clips, and why the other corruptions cannot."""
-    names = {cell.corruption: cell for cell in cells}
-    skipped = {
-        name: f"needs {CORRUPTIONS[name].persons} persons in a clip, none here has them"
-        for name, cell in names.items()
-        if not applies_to(cell, clips)
-    }
+    reasons = {name: why_idle(name, clips) for name in dict.fromkeys(cell.corruption for cell in cells)}
+    skipped = {name: reason for name, reason in reasons.items() if reason}
     return [cell for cell in cells if cell.corruption not in skipped], skipped
 
 

@@ -38,7 +38,7 @@ class Corruption:
     """One kind of corruption: ``severities`` of the suite, ``low``..``high`` what may be asked for.
 
     ``unit`` says what a severity counts. ``whole``: severities are whole numbers. ``random``: draws differ.
-    ``persons``: how many must be in a clip for it to change anything.
+    ``needs``: says of clips (N, M, T, 17, 3) why it would change nothing in any of them; "" where it would.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Corruption:
     apply: Apply
     whole: bool = False
     random: bool = True
-    persons: int = 1
+    needs: Callable[[kinds.Clip], str] | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ CORRUPTIONS: dict[str, Corruption] = _listed(
     ),
     Corruption("swap", "left and right swapped", _SHARE, (0.1, 0.25, 0.5), 0, 1, kinds.swap),
     Corruption(
-        "identity", "two persons swapped", _SHARE, (0.1, 0.25, 0.5), 0, 1, kinds.identity, persons=2
+        "identity", "two persons swapped", _SHARE, (0.1, 0.25, 0.5), 0, 1, kinds.identity,
+        needs=kinds.needs_two_persons,
     ),
     Corruption(
         "rate", "every k-th frame held", "k", (2, 4, 8), 1, MAX_FRAMES, kinds.rate, whole=True, random=False
@@ -121,7 +122,7 @@ CORRUPTIONS: dict[str, Corruption] = _listed(
     ),
     Corruption(
         "confidence-flat", "confidences drawn to their mean", "share of the way", (0.5, 0.75, 1), 0, 1,
-        kinds.confidence_flat, random=False,
+        kinds.confidence_flat, random=False, needs=kinds.needs_unequal_confidences,
     ),
 )  # fmt: skip
 
@@ -206,10 +207,10 @@ def missing_joint(clip: npt.NDArray[np.float32], absent: str) -> npt.NDArray[np.
     return gone
 
 
-def applies_to(cell: Cell, clips: npt.NDArray[np.float32]) -> bool:
-    """Whether a corruption changes anything in such clips: swapped identities need two persons in one."""
-    needed = get_corruption(cell.corruption).persons
-    return bool((kinds.present_persons(clips).sum(axis=1) >= needed).any())
+def why_idle(corruption: str, clips: npt.NDArray[np.float32]) -> str:
+    """Why a corruption would change nothing in any of such clips (N, M, T, 17, 3); "" where it would."""
+    needs = get_corruption(corruption).needs
+    return "" if needs is None else needs(clips)
 
 
 def _severity(kind: Corruption, text: str) -> float:

@@ -31,6 +31,21 @@ def present_persons(clips: npt.NDArray[np.float32]) -> Mask:
     return np.asarray((clips[..., 2] > 0).any(axis=(-2, -1)))
 
 
+def needs_two_persons(clips: Clip) -> str:
+    """Why no identity can be swapped in clips (N, M, T, 17, 3); "" where one can."""
+    found = (present_persons(clips).sum(axis=1) > 1).any()
+    return "" if found else "it needs two persons in a clip, and none here has them"
+
+
+def needs_unequal_confidences(clips: Clip) -> str:
+    """Why confidences cannot be drawn together in clips (N, M, T, 17, 3); "" where they can."""
+    values = clips[..., 2].reshape(len(clips), -1)
+    seen = values > 0
+    highest = np.where(seen, values, 0).max(axis=1)
+    lowest = np.where(seen, values, np.inf).min(axis=1)
+    return "" if (highest > lowest).any() else "the confidences of seen joints are equal here"
+
+
 def noise(clip: Clip, severity: float, rng: Generator, gone: Clip) -> Clip:
     """Another offset for every joint of every frame."""
     return _moved(clip, severity, rng.standard_normal((*clip.shape[:3], 2)))

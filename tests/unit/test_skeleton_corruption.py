@@ -18,7 +18,7 @@ from maskclr_edge.skeleton import (
     corrupt_clips,
     parse_corruptions,
 )
-from maskclr_edge.skeleton.corruption import applies_to
+from maskclr_edge.skeleton.corruption import why_idle
 
 EVERY = parse_corruptions(["all"])
 
@@ -184,10 +184,10 @@ def test_swaps_by_hand():
     assert sum(exchanged) == 2
     alone = make(1, frames=8, present=1)
     np.testing.assert_array_equal(corrupt("identity:0.5", alone), alone)
-    assert not applies_to(Cell("identity", 0.5), alone)
-    assert not applies_to(Cell("identity", 0.5), alone[:, :1])
-    assert applies_to(Cell("identity", 0.5), np.concatenate((alone, clips)))
-    assert applies_to(Cell("noise", 0.5), alone)
+    assert "two persons" in why_idle("identity", alone)
+    assert "two persons" in why_idle("identity", alone[:, :1])
+    assert why_idle("identity", np.concatenate((alone, clips))) == ""
+    assert why_idle("noise", alone) == ""
 
 
 def test_rate_and_confidence_by_hand():
@@ -202,6 +202,9 @@ def test_rate_and_confidence_by_hand():
     seen = clips[..., 2] > 0
     np.testing.assert_allclose(flat[..., 2][seen], clips[..., 2][seen].mean(), rtol=1e-5)
     assert not flat[0, 0, 0, 0].any()
+    assert why_idle("confidence-flat", clips) == ""
+    assert "equal" in why_idle("confidence-flat", flat)
+    assert "equal" in why_idle("confidence-flat", np.zeros_like(clips))
     halfway = corrupt("confidence-flat:0.5", clips)
     np.testing.assert_allclose(halfway[..., 2], (clips[..., 2] + flat[..., 2]) / 2, atol=1e-6)
 
