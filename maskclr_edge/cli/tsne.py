@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from maskclr_edge.cli.console import console, progress, table, write_json
+from maskclr_edge.cli.console import console, json_option, progress, table, write_json
 from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option("--mask", type=click.Choice(["tm", "agpm"]), help="Masking of the masked pathway: targeted, or "
               "attention-guided probabilistic; as the checkpoint was trained by default.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Of all draws.")
-@click.option("--json", "json_to", metavar="FILE|-", help="Write the figures' numbers as JSON; - prints it.")
+@json_option("numbers of the table")
 def command(
     checkpoint: str,
     data: str,
