@@ -4,9 +4,12 @@ import contextlib
 import difflib
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from types import FrameType
 
 import click
 
@@ -29,6 +32,7 @@ COMMANDS: dict[str, str] = {
 
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C
 BROKEN_PIPE = 141  # ... and by a reader that went away
+TERMINATED = 143  # ... and by kill, docker stop or a service manager
 
 
 class LazyGroup(click.Group):
@@ -85,14 +89,17 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; the exit code is 0, 2 for what the user gave, 1 for the rest, 130 for Ctrl-C."""
+    """Run the command line.
+
+    The exit code is 0, 2 for what the user gave, 1 for the rest, 130 for Ctrl-C, 143 for SIGTERM.
+    """
     args = list(sys.argv[1:] if arguments is None else arguments)
     if "_MASKCLR_EDGE_COMPLETE" in os.environ:  # a shell asks for completions: click's own entry answers
         cli.main(args=args, prog_name="maskclr-edge")
     debug = "--debug" in args or bool(os.environ.get("MASKCLR_EDGE_DEBUG"))
     try:
         # Not cli.main(): it turns EOFError and KeyboardInterrupt into one thing and prints usage blocks.
-        with cli.make_context("maskclr-edge", _debug_first(args)) as context:
+        with _unwinding_on_sigterm(), cli.make_context("maskclr-edge", _debug_first(args)) as context:
             cli.invoke(context)
         sys.stdout.flush()
         return 0
@@ -101,6 +108,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _silence_stdout()
         return BROKEN_PIPE
+    except _Terminated:
+        click.echo("terminated", err=True)
+        return TERMINATED
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)
         return INTERRUPTED
@@ -111,6 +121,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.suppress(OSError):
             click.echo(f"error: {line}", err=True)
         return code
+
+
+class _Terminated(BaseException):
+    """SIGTERM came."""
+
+
+@contextlib.contextmanager
+def _unwinding_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does: half-made files are removed, recordings closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends at once
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def describe(error: Exception) -> tuple[str, int]:
