@@ -18,6 +18,7 @@ from maskclr_edge.cli.console import console, progress
 if TYPE_CHECKING:
     from maskclr_edge.bench.suite import Suite
     from maskclr_edge.cli.demo_chain import Chain, Exported
+    from maskclr_edge.live.loop import LabelChange
 
 _PROMISE = "A checkpoint goes in, a bundle that proves itself comes out, and this machine runs it."
 
@@ -163,11 +164,13 @@ def _replay(screen: Console, chain: "Chain") -> None:
     recording, motions = demo_chain.recording(chain)
     seconds = recording.frames / recording.fps
     _say(screen, f"{seconds:.0f} s of MADE-UP people, one after another: {', '.join(motions)}")
-    for change in demo_chain.replay(chain, recording):
-        when, sure = f"{change.seconds:5.1f} s  ", f"{100 * change.probability:.0f} %"
-        nobody = change.label == demo_chain.NOBODY
-        style, sure = ("dim", "") if nobody else ("bold", sure)
-        _say(screen, Text.assemble(when, (f"{change.label:<18}", style), sure))
+
+    def change(event: "LabelChange") -> None:
+        when, sure = f"{event.time_s:5.1f} s  person {event.person}  ", f"{100 * event.probability:.0f} %"
+        _say(screen, Text.assemble(when, (f"{event.label:<18}", "bold"), sure))
+
+    summary = demo_chain.replay(chain, recording, change)
+    _say(screen, Text(f"{summary.windows} windows of {summary.persons} people", style="dim"))
 
 
 def _made_table(chain: "Chain", made: "Exported", suite: "Suite") -> Table:
@@ -188,12 +191,15 @@ def _next_commands(chain: "Chain") -> Iterator[tuple[str, str]]:
     )
     if chain.classes:
         model = "" if chain.name == "bundled" else f" --model {chain.bundle}"
-        yield f"maskclr-edge classify {chain.out / 'made-up.npz'}{model}", "name the action in a recording"
+        yield (
+            f"maskclr-edge live {chain.out / 'made-up.npz'}{model}",
+            "the replay again, with its settings to try",
+        )
         yield (
             f"maskclr-edge eval {chain.bundle} --data {chain.out / 'made-up.pkl'} --split all",
             "accuracy on an annotation file, or on one of yours",
         )
-    yield "maskclr-edge live VIDEO.mp4", "label a video as it plays (needs the extra live)"
+    yield "maskclr-edge live VIDEO.mp4", "what people do in a video (needs the extra live)"
     yield "maskclr-edge export CHECKPOINT --out BUNDLE", "a bundle of your own checkpoint"
     yield "maskclr-edge doctor", "what else this machine could run, and how to get it"
 

@@ -1,12 +1,11 @@
 """What ``maskclr-edge demo`` does, with nothing printed: the library functions that the commands call."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from maskclr_edge.cli.console import ProgressCallback
 from maskclr_edge.errors import ConfigError, MaskclrEdgeError
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from maskclr_edge.data import AnnotationSet
     from maskclr_edge.data.recording import Recording
     from maskclr_edge.evaluation import Evaluation
+    from maskclr_edge.live.loop import LabelChange, Summary
     from maskclr_edge.runtime import Bundle
 
 ENGINE = "tensorrt-rtx"
@@ -26,9 +26,7 @@ BENCH_SECONDS = 0.4
 #: the replay: motions of two seconds by one person each, and a second with nobody in view after each
 REPLAY_MOTIONS = ("jumping_jacks", "squat", "pushup", "pullup", "golf_swing", "bowl")
 REPLAY_FRAMES, PAUSE_FRAMES, REPLAY_FPS = 60, 30, 30.0
-#: a person is classified after a second in view, then five times a second; SURE is when a label shows
-LEAST_FRAMES, STRIDE_FRAMES, SURE = 30, 6, 0.5
-NOBODY = "(nobody)"
+WINDOW_SECONDS, ANSWERS_A_SECOND = 2.0, 5.0
 
 
 @dataclass(frozen=True)
@@ -70,15 +68,6 @@ class Score:
     precision: str
     result: "Evaluation"
     same: float = field(default=100.0)
-
-
-@dataclass(frozen=True)
-class Change:
-    """A label that shows from `seconds` into a recording on, and how probable it is."""
-
-    seconds: float
-    label: str
-    probability: float
 
 
 def begin(out: Path, checkpoint: str | None) -> Chain:
@@ -182,40 +171,15 @@ def recording(chain: Chain) -> tuple["Recording", tuple[str, ...]]:
     return made, tuple(classes)
 
 
-def replay(chain: Chain, made: "Recording") -> Iterator[Change]:
-    """Go through a recording as a camera would see it, and give the label each time that it changes.
-
-    What is classified is the person's motion since they came into view; probabilities are smoothed.
-    """
+def replay(chain: Chain, made: "Recording", change: Callable[["LabelChange"], None]) -> "Summary":
+    """Follow the people in a recording as the live command does; `change` is called when a label changes."""
+    from maskclr_edge.live.loop import LiveSettings, run
+    from maskclr_edge.live.sources import RecordingSource
     from maskclr_edge.runtime import Classifier
 
-    in_view = np.asarray((made.keypoints[..., 2] > 0).any(axis=(0, 2)))  # (T,)
-    shown, begin, smooth = NOBODY, 0, None
+    settings = LiveSettings(window_s=WINDOW_SECONDS, hz=ANSWERS_A_SECOND)
     with Classifier.open(str(chain.bundle)) as classifier:
-        for frame in range(made.frames):
-            if not in_view[frame]:
-                begin, smooth = frame + 1, None
-                if shown != NOBODY:
-                    shown = NOBODY
-                    yield Change(frame / made.fps, NOBODY, 1.0)
-                continue
-            seen = frame + 1 - begin
-            if seen < LEAST_FRAMES or seen % STRIDE_FRAMES:
-                continue
-            window = made.keypoints[:, begin : frame + 1]
-            fresh = classifier.probabilities(window, made.layout, made.resolution_wh)
-            smooth = smoothed(smooth, fresh)
-            (best,) = classifier.rank(smooth, top=1)
-            if best.label != shown and best.probability >= SURE:
-                shown = best.label
-                yield Change((frame + 1) / made.fps, shown, best.probability)
-
-
-def smoothed(
-    before: npt.NDArray[np.float64] | None, fresh: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
-    """Probabilities (K,) half from the new window and half from those before it."""
-    return fresh if before is None else (before + fresh) / 2
+        return run(RecordingSource(made), classifier, None, settings, change=change)
 
 
 def fastest(suite: "Suite", runners: tuple[str, ...], precision: str) -> str:

@@ -18,7 +18,7 @@ from maskclr_edge.cli.main import main
 from maskclr_edge.data import read_annotations
 from maskclr_edge.data.recording import read_recording
 from maskclr_edge.optional import available
-from maskclr_edge.runtime import Bundle
+from maskclr_edge.runtime import Bundle, bundled_bundle
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -85,7 +85,7 @@ def test_what_it_says_to_type_next_works(done: tuple[Path, str]) -> None:
     out, text = done
     lines = [line.split() for line in text.splitlines() if str(out) in line]
     commands = [words[1:] for words in lines if words[0] == "maskclr-edge"]
-    assert {words[0] for words in commands} == {"bench", "classify", "eval"}
+    assert {words[0] for words in commands} == {"bench", "live", "eval"}
     for words in commands:
         quick = ["--seconds", "0.01", "--frames", "8"] if words[0] == "bench" else []
         assert main([*words, *quick]) == 0, words
@@ -156,31 +156,22 @@ def test_with_a_real_engine(
     assert "built without a GPU" in capsys.readouterr().out
 
 
-def test_the_replay_follows_who_is_in_view(
-    checkpoint: Callable[..., str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With a classifier that is always right at first sight, every motion is named once, then nobody."""
+def test_the_replay_shows_one_person_after_another(checkpoint: Callable[..., str], tmp_path: Path) -> None:
     chain = demo_chain.begin(tmp_path, checkpoint())
     made, motions = demo_chain.recording(chain)
-    each = demo_chain.REPLAY_FRAMES + demo_chain.PAUSE_FRAMES
-    starts = {made.keypoints[0, index * each].tobytes(): name for index, name in enumerate(motions)}
+    demo_chain.export(chain, lambda done, total, what: None)
+    seen: list[Any] = []
+    summary = demo_chain.replay(chain, made, seen.append)
+    assert summary.persons == len(motions)
+    assert summary.frames == made.frames
+    assert summary.changes == seen
 
-    class Oracle:
-        def __init__(self, *_: Any) -> None: ...
-        def __enter__(self) -> "Oracle":
-            return self
 
-        def __exit__(self, *_: object) -> None: ...
-        def probabilities(self, window: Any, layout: str, resolution_wh: tuple[int, int]) -> str:
-            assert demo_chain.LEAST_FRAMES <= window.shape[1] <= demo_chain.REPLAY_FRAMES
-            return starts[window[0, 0].tobytes()]
-
-    from maskclr_edge import runtime
-
-    monkeypatch.setattr(runtime.Classifier, "open", Oracle)
-    # a text stands for the probabilities: smoothing keeps the newest
-    monkeypatch.setattr(Oracle, "rank", lambda self, name, top: [runtime.Answer(name, 0, 1.0)], raising=False)
-    monkeypatch.setattr(demo_chain, "smoothed", lambda before, fresh: fresh)
-    changes = list(demo_chain.replay(chain, made))
-    assert [change.label for change in changes] == [word for name in motions for word in (name, "(nobody)")]
-    assert [change.seconds for change in changes[:2]] == [1.0, 2.0]
+def test_the_packaged_model_names_what_is_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a newcomer sees is right: the last label shown for each person is what they do."""
+    chain = demo_chain.begin(tmp_path, None)
+    monkeypatch.setattr(demo_chain.Chain, "bundle", bundled_bundle())
+    made, motions = demo_chain.recording(chain)
+    summary = demo_chain.replay(chain, made, lambda event: None)
+    last = {event.person: event.label for event in summary.changes}
+    assert list(last.values()) == list(motions) == list(demo_chain.REPLAY_MOTIONS)
