@@ -3,7 +3,7 @@
 The networks look at squares of the picture. Everyone who is known is looked at in a square around where
 they were; in between, one square after another of a fixed grid is searched for people who are new, so that
 those who are small in the picture are found too and the cost of one frame stays bounded. The grid is searched
-whole in the first frame. mediapipe's own tracking is not used: with several people its regions drift onto one.
+whole in the first frame. mediapipe's own tracking is not used: of several people, its regions drift onto one.
 """
 
 import warnings

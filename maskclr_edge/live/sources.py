@@ -117,11 +117,11 @@ class VideoSource:
         """Frames until the file ends, or the camera stops giving any."""
         began, latest, index = time.monotonic(), -1.0, 0
         while True:
-            # the position before reading is the time of the frame that comes
-            stated = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC)) / 1000
             read, image = self._capture.read()
             if not read or image is None:
                 break
+            # after reading, the position is the time of the frame that was read
+            stated = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC)) / 1000
             now = time.monotonic() - began if self._camera else stated
             if not np.isfinite(now) or now <= latest:  # some containers carry no times
                 now = latest + 1 / self.fps if index else 0.0

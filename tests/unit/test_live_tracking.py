@@ -1,0 +1,66 @@
+"""Identities hold when people move, cross, come and go, at 30 and at 2 frames a second."""
+
+import numpy as np
+import pytest
+
+from maskclr_edge.live.geometry import box_of, likeness, overlap, without_doubles
+from maskclr_edge.live.tracking import Tracker
+
+BODY = np.random.default_rng(3).uniform((-20, -60), (20, 60), (17, 2))
+
+
+def person(x, y=200.0, confidence=0.9, size=1.0):
+    skeleton = np.empty((17, 3), np.float32)
+    skeleton[:, :2] = BODY * size + (x, y)
+    skeleton[:, 2] = confidence
+    return skeleton
+
+
+def numbers(tracks):
+    return {track.number: round(float(np.mean(track.keypoints[:, 0]))) for track in tracks}
+
+
+@pytest.mark.parametrize("fps", [30, 10, 5])
+def test_two_people_who_walk_keep_their_numbers_whatever_their_order(fps):
+    tracker, rng = Tracker(), np.random.default_rng(0)
+    for index in range(2 * fps):
+        people = [person(100 + 40 * index / fps), person(400 - 40 * index / fps)]
+        order = rng.permutation(2)
+        tracks = tracker.update(np.stack(people)[order], index / fps)
+        places = numbers(tracks)
+        assert len(places) == 2
+        if index == 0:
+            left = min(places, key=places.__getitem__)
+        assert places[left] < 250
+
+
+def test_someone_who_is_away_for_a_moment_returns_as_the_same_and_after_long_as_another():
+    tracker = Tracker(patience_s=1.0)
+    first = tracker.update(np.stack([person(100)]), 0.0)[0].number
+    assert tracker.update(np.zeros((0, 17, 3), np.float32), 0.5) == []
+    assert tracker.update(np.stack([person(104)]), 0.9)[0].number == first
+    assert tracker.update(np.stack([person(104)]), 3.0)[0].number != first
+
+
+def test_no_more_than_the_most_and_no_ghosts():
+    tracker = Tracker(most=3)
+    crowd = np.stack([person(60 * index, confidence=0.5 + 0.02 * index) for index in range(20)])
+    tracks = tracker.update(crowd, 0.0)
+    assert len(tracks) == 3
+    assert min(numbers(tracks).values()) > 900  # the clearest
+    assert Tracker().update(np.stack([person(100, confidence=0.05)]), 0.0) == []
+
+
+def test_likeness_and_overlap_of_the_same_and_of_strangers():
+    here, near, far = person(100), person(103), person(500)
+    assert likeness(here, here) == pytest.approx(1)
+    assert overlap(box_of(here), box_of(here)) == pytest.approx(1)
+    assert 0.5 < likeness(here, near) < 1
+    assert likeness(here, far) == pytest.approx(0, abs=1e-6) and overlap(box_of(here), box_of(far)) == 0
+    unseen = person(100, confidence=0.0)
+    assert likeness(here, unseen) == 0
+
+
+def test_doubles_of_one_person_become_one():
+    kept = without_doubles([person(100), person(101, confidence=0.8), person(400)], most=8)
+    assert len(kept) == 2
