@@ -7,6 +7,7 @@ A section stands between <!-- results:NAME --> and <!-- /results:NAME -->; NAME 
 """
 
 import argparse
+import statistics
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,46 @@ def full_size(results: dict[str, Any]) -> str:
     return f"{results['parameters'] / 1e6:.1f} M parameters.\n\n{table}\n\n" + "\n".join(lines)
 
 
+def robustness(results: dict[str, Any]) -> str:
+    """Clean accuracy of each group of seeds, and how much of the baseline's losses it wins back."""
+    compared = {entry["method"]: entry for entry in results["comparisons"]}
+    rows = []
+    for group in results["groups"]:
+        cells = [cell for model in group["models"] for cell in model["cells"]]
+        clean = [cell["top1"] for cell in cells if cell["corruption"] == "clean"]
+        spread = f" ± {statistics.stdev(clean):.2f}" if len(clean) > 1 else ""
+        entry = compared.get(group["name"])
+        shares = ["", "", ""]
+        if entry is not None:
+            won = [_percent(entry[key]) for key in ("mean_share", "pooled_share")]
+            shares = [str(len(entry["cells"])), *won]
+        rows.append([group["name"], str(len(clean)), f"{statistics.fmean(clean):.2f}{spread}", *shares])
+    headers = ["model", "seeds", "clean top-1 %", "cells", "won back, mean of cells %", "all together %"]
+    return markdown_table(headers, rows, "lrrrrr")
+
+
+def robustness_cells(results: dict[str, Any]) -> str:
+    """Top-1 of every group at each corruption and severity, means over seeds and draws."""
+    found: dict[tuple[str, float], dict[str, list[float]]] = {}
+    names = [group["name"] for group in results["groups"]]
+    for group in results["groups"]:
+        for cell in (cell for model in group["models"] for cell in model["cells"]):
+            by_name = found.setdefault((cell["corruption"], cell["severity"]), {})
+            by_name.setdefault(group["name"], []).append(cell["top1"])
+    rows = [
+        [
+            corruption if corruption == "clean" else f"{corruption}:{severity:g}",
+            *(f"{statistics.fmean(by_name[name]):.1f}" if name in by_name else "" for name in names),
+        ]
+        for (corruption, severity), by_name in found.items()
+    ]
+    return markdown_table(["corruption", *names], rows, "l" + "r" * len(names))
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}"
+
+
 #: section -> the result it is made from, and how
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "accuracy": ("accuracy", accuracy),
@@ -119,6 +160,8 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "end_to_end": ("latency", end_to_end),
     "packing": ("latency", packing),
     "startup": ("latency", startup),
+    "robustness": ("robustness", robustness),
+    "robustness_cells": ("robustness", robustness_cells),
     "full_size": ("export_full_size", full_size),
 }
 

@@ -34,6 +34,11 @@ def measurement(scenario: str, frames: int, p50: float) -> dict[str, Any]:
     return {**names, **shape, "latency": latency, "clips_per_second": 1000 / p50, "warmup": warmup}
 
 
+def robust_cells(clean: float, low: float) -> list[dict[str, Any]]:
+    cells = [("clean", 0.0, clean), ("joints", 6.0, low)]
+    return [{"corruption": name, "severity": severity, "top1": top1} for name, severity, top1 in cells]
+
+
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     runner = {"runner": "onnxruntime", "precision": "fp32"}
@@ -63,10 +68,26 @@ def results(tmp_path: Path) -> Path:
         {"model": "bundled", "top1": 96.12, **score},
         {"model": "seed1.safetensors", "top1": 95.5, **score},
     ]
+    robust = {
+        "groups": [
+            {"name": name, "models": [{"cells": robust_cells(clean, low)} for clean, low in seeds]}
+            for name, seeds in {"ce": [(96, 60), (98, 70)], "MaskCLR": [(97, 80)]}.items()
+        ],
+        "comparisons": [
+            {
+                "method": "MaskCLR",
+                "cells": [{"corruption": "joints"}],
+                "mean_share": 0.469,
+                "pooled_share": None,
+            }
+        ],
+        "skipped": {},
+    }
     parity = {"fp32": {"max_abs_error": 1e-6, "max_abs_logit": 2.0}}
     contents: dict[str, dict[str, Any]] = {
         "latency": {"measurements": rows, "skipped": [], "packing": packing, "startup": [wait]},
         "accuracy": {"rows": scores, "skipped": []},
+        "robustness": robust,
         "export_full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
     }
     for name, result in contents.items():
@@ -87,6 +108,9 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     )
     assert "1.025 (1.010 to 1.040)" in filled
     assert "60.4 M parameters" in filled
+    assert "| ce | 2 | 97.00 ± 1.41 |  |  |  |" in filled
+    assert "| MaskCLR | 1 | 97.00 | 1 | 46.9 |  |" in filled
+    assert "| joints:6 | 65.0 | 80.0 |" in filled
     assert filled.count("`benchmarks/results/2026-11-24_latency.json`") == 4
 
 
