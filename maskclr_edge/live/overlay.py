@@ -110,7 +110,8 @@ class Overlay:
         self, picture: Array, text: str, at: tuple[int, int], size: float, colour: tuple[int, ...]
     ) -> None:
         cv2, scale = self._cv2, size * self._unit
-        cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, _DARK, 3, cv2.LINE_AA)
+        shadow = (at[0] + 1, at[1] + 1)
+        cv2.putText(picture, text, shadow, cv2.FONT_HERSHEY_SIMPLEX, scale, _DARK, 1, cv2.LINE_AA)
         cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
 
 
