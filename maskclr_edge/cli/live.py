@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maskclr_edge.cli.console import console, messages, progress, table, write_json
+from maskclr_edge.cli.console import console, json_option, messages, progress, table, write_json
 
 if TYPE_CHECKING:
     from maskclr_edge.live.loop import LabelChange, Summary
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--name", default="", help="Which recording of an annotation file (.pkl).")
 @click.option("--record", metavar="FILE", help="Write a video with skeletons and labels: .webm, .mp4, .avi.")
 @click.option("--log", metavar="FILE", help="Write each change of a label as one line of JSON.")
-@click.option("--json", "json_to", metavar="FILE|-", help="Write the summary as JSON; - prints it alone.")
+@json_option("summary")
 def command(
     source: str,
     model: str,
@@ -86,7 +86,7 @@ def command(
         report = stack.enter_context(progress("frames"))
 
         def change(event: "LabelChange") -> None:
-            screen.print(_line(event))
+            screen.print(_line(event), markup=False)
             write(event)
 
         summary = run(
@@ -133,6 +133,6 @@ def _report(summary: "Summary", record: str | None, json_to: str | None) -> None
     rows = [(stage, took["p50"], took["p99"]) for stage, took in summary.stages_ms.items()]
     screen.print(table("Milliseconds a frame", ("stage", "p50", "p99"), rows))
     if record:
-        screen.print(f"recorded {record}")
+        screen.print(f"recorded {record}", markup=False, soft_wrap=True)
     for note in summary.notes:
-        messages().print(f"note: {note}")
+        messages().print(f"note: {note}", markup=False, soft_wrap=True)

@@ -1,6 +1,7 @@
 """A video file of what is drawn: written beside its place, and renamed when it is whole."""
 
 import contextlib
+import shutil
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,10 +13,16 @@ from maskclr_edge.optional import require
 
 #: ending -> codec that OpenCV's wheels can write
 _CODECS = {".webm": "VP80", ".mp4": "mp4v", ".avi": "MJPG"}
+#: free space at which recording ends; OpenCV says nothing of a full disk and leaves a file that is cut short
+_LEAST_FREE_BYTES = 16 << 20
 
 
 class Recorder:
-    """Writes pictures of ``size_wh`` at ``fps``. A run that fails leaves the old file, or none."""
+    """Writes pictures of ``size_wh`` at ``fps``.
+
+    A run that fails leaves the old file, or none; one that is stopped, by Ctrl-C, a kill or a disk that fills
+    up, leaves what was recorded until then.
+    """
 
     def __init__(self, path: str | Path, size_wh: tuple[int, int], fps: float) -> None:
         self.path = Path(path)
@@ -32,9 +39,18 @@ class Recorder:
         if not self._writer.isOpened():
             raise SourceError(f"{path}: OpenCV cannot write it here; try another ending, or another folder")
         self.pictures = 0
+        self._full = False
 
     def write(self, picture: Array) -> None:
-        """Add one picture (H, W, 3) of BGR bytes."""
+        """Add one picture (H, W, 3) of BGR bytes. Raises SourceError when the disk is all but full."""
+        free = shutil.disk_usage(self.path.parent).free
+        if free < _LEAST_FREE_BYTES:
+            self._full = True
+            kept = f"the {self.pictures} pictures until then are kept" if self.pictures else "nothing is kept"
+            raise SourceError(
+                f"{self.path}: the disk has {free / 1e6:.0f} MB left, recording stopped ({kept}); "
+                "make room, or record elsewhere"
+            )
         self._writer.write(picture)
         self.pictures += 1
 
@@ -44,12 +60,14 @@ class Recorder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the file; Ctrl-C keeps what was recorded, an error does not."""
+        """Close the file and put it in its place, or remove it."""
         self._writer.release()
-        if self.pictures and (kind is None or issubclass(kind, KeyboardInterrupt)):
-            if not self._partial.is_file() or not self._partial.stat().st_size:
-                raise SourceError(f"{self.path}: nothing could be written; is the disk full?")
-            self._partial.replace(self.path)
-        else:
+        stopped = kind is None or self._full or not issubclass(kind, Exception)
+        try:
+            if self.pictures and stopped:
+                if not self._partial.is_file() or not self._partial.stat().st_size:
+                    raise SourceError(f"{self.path}: nothing could be written; is the disk full?")
+                self._partial.replace(self.path)
+        finally:
             with contextlib.suppress(OSError):
                 self._partial.unlink()
