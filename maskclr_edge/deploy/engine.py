@@ -165,16 +165,22 @@ def _build(
 
     config.progress_monitor = monitor = Monitor()
     results: list[Any] = []
-    worker = threading.Thread(
-        target=lambda: results.append(builder.build_serialized_network(network, config)), daemon=True
-    )
-    worker.start()
+    finished = threading.Event()
+
+    def work() -> None:
+        try:
+            results.append(builder.build_serialized_network(network, config))
+        finally:
+            finished.set()
+
+    threading.Thread(target=work, daemon=True).start()
     try:
-        while worker.is_alive():
-            worker.join(0.1)
+        # not join(): interrupted, it takes a running thread for an ended one, and the library for idle
+        while not finished.wait(0.1):
+            pass
     except BaseException:
         cancelled.set()
-        worker.join()
+        finished.wait()
         raise
     del monitor
     return results[0] if results else None
