@@ -338,8 +338,9 @@ def test_ctrl_c_stops_a_build(checkpoint: Checkpoint, tmp_path: Path) -> None:
         "        pressed.append(what)\n"
         "        signal.raise_signal(signal.SIGINT)\n"  # handled by the main thread, as a key press is
         "shapes = ((1, 1, 17, 3), (1, 30, 17, 3), (4, 243, 17, 3))\n"
+        "model = open(sys.argv[1], 'rb').read()\n"
         "try:\n"
-        "    build_engine(open(sys.argv[1], 'rb').read(), {'persons': shapes}, sms=[86], progress=interrupt)\n"
+        "    build_engine(model, {'persons': shapes}, sms=[86], progress=interrupt)\n"
         "except KeyboardInterrupt:\n"
         "    print('interrupted')\n"
     )
