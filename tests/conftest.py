@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,10 @@ settings.register_profile(
     "full", max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("quick")
+
+# GNU readline, loaded by pytest, exports the size of a terminal that is not there to pytest-xdist's workers.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
 
 SIZES = {"dim_feat": 16, "dim_rep": 24, "depth": 2, "num_heads": 2, "hidden_dim": 20, "maxlen": 40}
 SHARED = Path(__file__).resolve().parents[2] / "shared"
