@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.markup import escape
 
 from maskclr_edge.cli.console import json_option, messages, progress
 from maskclr_edge.cli.eval_report import present
@@ -67,7 +66,8 @@ def command(**options: Any) -> None:
             outcomes = run(asked, report)
     except KeyboardInterrupt:
         if asked.keep:
-            messages().print(f"finished passes are kept in {escape(asked.keep)}; the same command goes on")
+            line = f"finished passes are kept in {asked.keep}; the same command goes on"
+            messages().print(line, markup=False, soft_wrap=True)
         raise
     present(asked, outcomes)
 

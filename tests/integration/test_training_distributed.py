@@ -49,4 +49,5 @@ def test_two_processes_give_what_one_gives(tmp_path):
         with TorchRunner(checkpoint, "fp32", None) as runner:
             logits.append(runner.infer(clips))
     assert np.abs(logits[0]).max() > 0.1
-    np.testing.assert_allclose(logits[1], logits[0], atol=2e-3)
+    assert np.abs(logits[1] - logits[0]).max() < 0.05 * np.abs(logits[0]).max()
+    assert np.corrcoef(logits[0].ravel(), logits[1].ravel())[0, 1] > 0.999
