@@ -124,9 +124,8 @@ def ours(config: TrainConfig, data: AnnotationSet, seconds: float) -> float:
         if began and time.perf_counter() - began[0] > seconds:
             raise Enough
 
-    with tempfile.TemporaryDirectory() as folder:
-        with contextlib.suppress(Enough):
-            train(config, data, folder, observe=watch)
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
+        train(config, data, folder, observe=watch)
     return (steps - 3) * config.batch_size / (time.perf_counter() - began[0])
 
 

@@ -32,7 +32,9 @@ def require(name: str) -> ModuleType:
     except ImportError as error:
         extra = EXTRAS.get(name.partition(".")[0])
         command = f"pip install 'maskclr-edge[{extra}]'" if extra else f"pip install {name}"
-        raise MissingDependencyError(f"{name} cannot be imported ({error}); install it with: {command}") from error
+        raise MissingDependencyError(
+            f"{name} cannot be imported ({error}); install it with: {command}"
+        ) from error
 
 
 def available(name: str) -> bool:

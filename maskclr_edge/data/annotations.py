@@ -155,9 +155,7 @@ def _keypoints(where: str, entry: Mapping[str, Any], layout: str) -> npt.NDArray
         raise DataError(f"{where} has a keypoint_score of shape {_shape(score)}; expected {xy.shape[:3]}")
     persons, frames = xy.shape[:2]
     if not 1 <= persons <= MAX_PERSONS:
-        raise DataError(
-            f"{where} has {persons} persons; expected 1 or {MAX_PERSONS}: keep those who act"
-        )
+        raise DataError(f"{where} has {persons} persons; expected 1 or {MAX_PERSONS}: keep those who act")
     if not 1 <= frames <= MAX_FRAMES:
         raise DataError(
             f"{where} has {frames} frames; expected 1 to {MAX_FRAMES}, leave it out of the file or cut it"
