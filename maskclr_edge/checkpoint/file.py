@@ -126,6 +126,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Checkpoint:
 
 def _check_sizes(path: Path) -> None:
     """Bound the file and its header before a parser sees them."""
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise CheckpointError(f"{path}: not a regular file; give a checkpoint")
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size

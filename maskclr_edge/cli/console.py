@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TextIO, TypeVar
 
 import click
 import numpy as np
@@ -38,14 +38,12 @@ def console(json_to: str | None = None) -> Console:
 
     Colours follow NO_COLOR and whether stdout is a terminal.
     """
-    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(quiet=json_to == "-", width=width, highlight=False, soft_wrap=False)
+    return _console(sys.stdout, quiet=json_to == "-")
 
 
 def messages() -> Console:
     """Console on stderr for hints and warnings that must not end up in a pipe."""
-    width = None if sys.stderr.isatty() or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(stderr=True, width=width, highlight=False)
+    return _console(sys.stderr, stderr=True)
 
 
 @contextmanager
@@ -80,12 +78,13 @@ def progress(description: str = "") -> Iterator[ProgressCallback]:
 
 
 def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]], *, note: str = "") -> Table:
-    """A table; a column whose cells are all numbers or empty is set flush right."""
+    """A table of plain text; a column whose cells are all numbers or empty is set flush right."""
     cells = [["" if cell is None else _cell(cell) for cell in row] for row in rows]
-    result = Table(title=title, title_justify="left", caption=note or None, caption_justify="left")
+    lead, tail = (escape(visible(text)) for text in (title, note))
+    result = Table(title=lead, title_justify="left", caption=tail or None, caption_justify="left")
     for index, column in enumerate(columns):
         numeric = bool(cells) and all(_is_number(row[index]) for row in cells)
-        result.add_column(column, justify="right" if numeric else "left", overflow="fold")
+        result.add_column(escape(visible(column)), justify="right" if numeric else "left", overflow="fold")
     for row in cells:
         result.add_row(*row)
     return result
@@ -151,6 +150,13 @@ def visible(text: str) -> str:
     Names in files may hold codes that would recolour, retitle or rewrite a terminal.
     """
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _console(stream: TextIO, **options: bool) -> Console:
+    """A console that folds its text for a terminal and leaves a line whole in a pipe or a file."""
+    window = stream.isatty()
+    width = None if window or os.environ.get("COLUMNS") else PIPE_WIDTH
+    return Console(width=width, highlight=False, soft_wrap=not window, **options)  # type: ignore[arg-type]
 
 
 def _cell(value: object) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -148,6 +149,8 @@ def _is_bundle(source: Any) -> bool:
 
 
 def _starts_like_torch(path: Path) -> bool:
+    if not path.is_file():
+        return False
     try:
         with path.open("rb") as file:
             return file.read(4).startswith(_TORCH_FILES)
@@ -231,7 +234,7 @@ def _show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> No
     ]
     columns = ("file", "precision", "size", "read back", "largest error", "runs on")
     made = f"made in {seconds:.1f} s"
-    note = f"errors are of logits, against the checkpoint; {made}. Try: maskclr-edge bench {out}"
+    note = f"errors are of logits, against the checkpoint; {made}. Try: maskclr-edge bench {shlex.quote(out)}"
     console(json_to).print(table(f"Bundle {out}", columns, rows, note=note))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,7 +83,7 @@ def command(
                 hint = f"the last whole epoch is in {out}: go on with the same command and --resume"
             else:
                 hint = "no epoch was whole yet: start again with the same command"
-            messages().print(f"stopped; {hint}", soft_wrap=True)
+            messages().print(f"stopped; {hint}", markup=False, soft_wrap=True)
             raise
     if not silent:
         _report(result, annotations.made_up, json_to)
@@ -145,7 +146,9 @@ def _report(result: TrainResult, made_up: bool, json_to: str | None) -> None:
         row = (result.val.top1, result.val.top5, result.val.mean_class, result.val.count)
         columns = ("top-1 %", "top-5 %", "mean class %", kind)
         screen.print(table("Val split, evaluated once", columns, [row]))
-    screen.print(f"{result.checkpoint}  {size:.2f} MB, {result.epochs} epochs")
-    screen.print(f"next: maskclr-edge export {result.checkpoint} --out bundle --precision fp32,int8")
+    count = f"{result.epochs} epoch{'s' if result.epochs != 1 else ''}"
+    screen.print(f"{result.checkpoint}  {size:.2f} MB, {count}", markup=False, soft_wrap=True)
+    next_one = f"maskclr-edge export {shlex.quote(str(result.checkpoint))} --out bundle --precision fp32,int8"
+    screen.print(f"next: {next_one}", markup=False, soft_wrap=True)
     if json_to:
         write_json(json_to, facts)

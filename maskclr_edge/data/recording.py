@@ -234,6 +234,8 @@ def _fps(path: Path, value: Any) -> float:
 
 
 def _read_bytes(path: Path, limit: int) -> bytes:
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise DataError(f"{path}: is not a regular file; give a recording")
     try:
         size = path.stat().st_size
         if size > limit:

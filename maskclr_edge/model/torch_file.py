@@ -40,6 +40,8 @@ def is_torch_file(path: Path) -> bool:
 
     Raises CheckpointError for a file that cannot be read.
     """
+    if path.exists() and not path.is_file():  # opening a pipe would wait for ever
+        raise CheckpointError(f"{path}: not a regular file; give a checkpoint")
     try:
         with path.open("rb") as file:
             start = file.read(9)

@@ -106,15 +106,18 @@ def test_progress_draws_on_a_terminal_and_survives_a_new_phase(
 
 
 def test_a_table_shows_text_as_it_is_and_numbers_flush_right(capsys: pytest.CaptureFixture[str]) -> None:
-    console().print(table("Sizes", ("file", "MB"), [("a[bold]b", 1.234), ("c", 100.0), ("d", None)]))
+    rows = [("a[bold]b", 1.234), ("c", 100.0), ("d", None)]
+    console().print(table("Sizes of [red] x", ("file", "MB"), rows, note="of [/y]"))
     lines = capsys.readouterr().out.splitlines()
+    assert lines[0].strip() == "Sizes of [red] x" and lines[-1].strip() == "of [/y]"
     assert "a[bold]b" in lines[4]
     assert lines[4].rstrip(" │").endswith("1.23")
     assert lines[5].index("100.00") + 6 == lines[4].index("1.23") + 4
 
 
 def test_codes_in_a_name_do_not_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    console().print(table("T", ("name",), [("\x1b]0;title\x07\x1b[31mred\r",)]))
+    code = "\x1b]0;title\x07\x1b[31mred\r"
+    console().print(table(code, (code,), [(code,)], note=code))
     shown = capsys.readouterr().out
     assert "[31mred" in shown and not {"\x1b", "\x07", "\r"} & set(shown)
 

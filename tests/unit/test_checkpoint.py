@@ -1,5 +1,6 @@
 import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -155,7 +156,13 @@ def test_a_torch_file_is_pointed_to_convert(tmp_path):
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     assert "No such file" in refusal(tmp_path / "nowhere")
-    assert "cannot be read" in refusal(tmp_path)
+    assert "not a regular file" in refusal(tmp_path)
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        read_checkpoint(tmp_path / "pipe")
 
 
 def test_other_safetensors_files_are_refused(tmp_path):

@@ -140,6 +140,12 @@ def test_an_unknown_tensor_is_refused_by_name(upstream, tmp_path):
     assert "'head.fcn.weight'" in refusal(tmp_path / "a.bin")
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.bin")
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        read_upstream(tmp_path / "pipe.bin")
+
+
 def test_another_architecture_is_refused(tmp_path):
     torch.save({"state_dict": torch.nn.Linear(3, 3).state_dict()}, tmp_path / "a.pth")
     assert "not a DSTformer action checkpoint" in refusal(tmp_path / "a.pth")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 
@@ -147,6 +148,12 @@ def test_other_files(tmp_path: Path) -> None:
         read_recording(tmp_path / "none.json")
     with pytest.raises(DataError, match="no splits"):
         read_recordings(write_json(tmp_path / "a.json"), split="val")
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(DataError, match="not a regular file"):
+        read_recording(tmp_path / "pipe.npz")
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path) -> None:
