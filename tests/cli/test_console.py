@@ -125,3 +125,10 @@ def test_codes_in_a_name_do_not_reach_the_terminal(capsys: pytest.CaptureFixture
 def test_no_colour_codes_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     console().print(table("T", ("a",), [("[red]x[/red]",)]), style="bold red")
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_lines_stay_whole_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
+    long = "word " * 60 + "end"
+    console().print(table(long, ("a",), [(1,)], note=long))
+    console().print(long)
+    assert capsys.readouterr().out.count(long) == 3
