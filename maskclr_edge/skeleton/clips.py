@@ -44,7 +44,7 @@ def check_clips(clips: Any, *, max_frames: int = MAX_FRAMES, max_persons: int = 
     if not 1 <= persons <= max_persons:
         raise ShapeError(
             f"clips have {persons} persons, expected {_span(max_persons)}; "
-            "use preprocess() to keep the most confident ones"
+            f"keep {max_persons} of each clip with select_persons()"
         )
     if not 1 <= frames <= max_frames:
         raise ShapeError(

@@ -35,7 +35,7 @@ def test_nested_lists_are_accepted() -> None:
     [
         (np.zeros((1, 1, 0, 17, 3)), "clips have 0 frames, expected 1 to 243; resample them"),
         (np.zeros((1, 1, 244, 17, 3)), "clips have 244 frames, expected 1 to 243; resample them"),
-        (np.zeros((1, 3, 5, 17, 3)), "clips have 3 persons, expected 1 to 2; use preprocess"),
+        (np.zeros((1, 3, 5, 17, 3)), "clips have 3 persons, expected 1 to 2; keep 2 of each clip"),
         (np.zeros((1, 0, 5, 17, 3)), "clips have 0 persons"),
         (np.zeros((0, 1, 5, 17, 3)), "expected at least 1 clip"),
         (
@@ -71,7 +71,7 @@ def test_limits_of_a_contract() -> None:
     clips = np.zeros((1, 2, 10, 17, 3), np.float32)
     with pytest.raises(ShapeError, match="10 frames, expected 1 to 9"):
         check_clips(clips, max_frames=9)
-    with pytest.raises(ShapeError, match="2 persons, expected 1; use"):
+    with pytest.raises(ShapeError, match="2 persons, expected 1; keep 1 of"):
         check_clips(clips, max_persons=1)
 
 
