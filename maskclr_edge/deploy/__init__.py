@@ -1,13 +1,18 @@
-"""Checkpoint to bundle: the ONNX graph, its precision, engines, parity, manifest. Needs onnx, not torch."""
+"""Checkpoint to bundle: the ONNX graph, its precision, engines, parity, manifest. Needs onnx, not torch.
+
+Names are imported when they are used: ``targets`` can then be read where onnx is not installed.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
 
 from maskclr_edge.optional import require
 
-require("onnx")  # every module below reads or writes ONNX: say at once how to get it
-
-from maskclr_edge.deploy.engine_set import ENGINES  # noqa: E402
-from maskclr_edge.deploy.export import PRECISIONS, export_bundle, extend_bundle  # noqa: E402
-from maskclr_edge.deploy.graph import encoder_graph, head_graph  # noqa: E402
-from maskclr_edge.deploy.manifest import fingerprint  # noqa: E402
+if TYPE_CHECKING:
+    from maskclr_edge.deploy.engine_set import ENGINES
+    from maskclr_edge.deploy.export import PRECISIONS, export_bundle, extend_bundle
+    from maskclr_edge.deploy.graph import encoder_graph, head_graph
+    from maskclr_edge.deploy.manifest import fingerprint
 
 __all__ = [
     "ENGINES",
@@ -18,3 +23,20 @@ __all__ = [
     "fingerprint",
     "head_graph",
 ]
+
+_HOMES = {
+    "ENGINES": "engine_set",
+    "PRECISIONS": "export",
+    "encoder_graph": "graph",
+    "export_bundle": "export",
+    "extend_bundle": "export",
+    "fingerprint": "manifest",
+    "head_graph": "graph",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require("onnx")  # every module behind these names reads or writes ONNX: say at once how to get it
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

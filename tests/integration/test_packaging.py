@@ -1,5 +1,6 @@
 """What a wheel holds: the model, the configs and the targets, and nothing that is not the package."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -53,3 +54,16 @@ def test_data_travels_with_it(built: Path) -> None:
 def test_targets_are_copied_from_where_people_edit_them(built: Path) -> None:
     files = _files(built / "maskclr_edge" / "targets")
     assert files == {target.name for target in (ROOT / "export").glob("*.yaml")} | {"some-device.yaml"}
+
+
+def test_targets_are_found_in_an_installed_package(built: Path) -> None:
+    program = (
+        "from maskclr_edge.deploy.targets import find_target, target_folder\n"
+        "print(target_folder())\n"
+        "print(find_target('jetson-orin-nano').sms)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=built, env={**os.environ, "PYTHONPATH": str(built)}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.stdout.splitlines() == [str(built / "maskclr_edge" / "targets"), "(87,)"], done.stderr
