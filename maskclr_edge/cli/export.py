@@ -1,6 +1,5 @@
 """``maskclr-edge export``: a checkpoint becomes a bundle that was checked against it."""
 
-import hashlib
 import re
 import shlex
 import time
@@ -10,40 +9,44 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from maskclr_edge.cli.console import (
-    ProgressCallback,
-    console,
-    json_option,
-    messages,
-    progress,
-    table,
-    write_json,
-)
+from maskclr_edge.cli.calibrate import calibration_for, is_table
+from maskclr_edge.cli.console import console, json_option, messages, progress, table, write_json
 from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from maskclr_edge.checkpoint import Checkpoint
+    from maskclr_edge.deploy.targets import Plan
     from maskclr_edge.runtime.bundle import Artifact, Bundle
-    from maskclr_edge.skeleton import SkeletonContract
 
 # what a PyTorch file starts with: a zip archive, or a pickle
 _TORCH_FILES = (b"PK\x03\x04", b"\x80")
 
 
-@click.command()
+class _WithTargets(click.Command):
+    """Lists the targets there are at the end of its help."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        from maskclr_edge.deploy.targets import find_target, target_names
+
+        with formatter.section("Targets"):
+            formatter.write_dl([(name, find_target(name).what) for name in target_names()])
+
+
+@click.command(cls=_WithTargets)
 @click.argument("model", default="bundled")
 @click.option(
     "--out", required=True, metavar="BUNDLE", help="Folder to write; an old bundle there is replaced."
 )
 @click.option("--config", metavar="YAML", help="Network of an upstream checkpoint, in upstream's YAML keys.")
+@click.option("--target", "targets", multiple=True, metavar="NAME|FILE", help="Device to export for, a name "
+              "below or a YAML file; may be repeated. Other options may narrow it.")  # fmt: skip
 @click.option(
     "--precision", metavar="LIST", help="fp32, int8 or both; fp32 by default, all that a bundle has."
 )
 @click.option("--engine", "engines", multiple=True, metavar="KIND", help="Also build engines: tensorrt-rtx.")
-@click.option(
-    "--sm", default="86,89,120", show_default=True, help="Compute capabilities to build engines for."
-)
-@click.option("--calibration", metavar="FILE", help="Annotation file to calibrate int8 on.")
+@click.option("--sm", metavar="LIST", help="Compute capabilities to build engines for; 86,89,120 by default.")
+@click.option("--calibration", metavar="FILE",
+              help="What to calibrate int8 on: an annotation file, or a scale table (.json).")  # fmt: skip
 @click.option("--split", metavar="NAME", help="Its split: one that the model was trained on, such as train.")
 @click.option("--layout", default="coco17", show_default=True, help="Joint layout of the annotation file.")
 @click.option("--clips", type=click.IntRange(1, 100_000), default=128, show_default=True,
@@ -61,9 +64,10 @@ def command(
     model: str,
     out: str,
     config: str | None,
+    targets: tuple[str, ...],
     precision: str | None,
     engines: tuple[str, ...],
-    sm: str,
+    sm: str | None,
     calibration: str | None,
     split: str | None,
     layout: str,
@@ -77,42 +81,52 @@ def command(
     """Make a bundle of MODEL: ONNX, INT8, engines, each checked against the checkpoint.
 
     MODEL is a checkpoint, an upstream .bin or .pth (needs torch), or the word "bundled" (the default). Of a
-    bundle the ONNX files are kept and engines are added. When a graph does not agree with the checkpoint, or
-    anything else goes wrong, no bundle is left behind and an old one stays.
+    bundle the ONNX files are kept and engines are added. A target whose engine cannot be built here gets its
+    ONNX, and the command that finishes it on the device is printed. When a graph does not agree with the
+    checkpoint, or anything else goes wrong, no bundle is left behind and an old one stays.
 
     \b
     Examples:
       maskclr-edge export --out bundle
       maskclr-edge export best.safetensors --out bundle --precision int8 --calibration penn.pkl --split train
+      maskclr-edge export best.safetensors --out bundle --target rtx-40 --calibration table.json
       maskclr-edge export upstream.bin --config MB_ft_NTU60_xsub.yaml --out bundle --verify full
       maskclr-edge export bundle --out bundle --engine tensorrt-rtx --sm 86,89,120
     """
     from maskclr_edge.deploy import export_bundle, extend_bundle
 
     start = time.perf_counter()
-    precisions, sms = _words(precision or ""), _compute_capabilities(sm)
-    kinds = tuple(kind for words in engines for kind in _words(words))
+    if is_table(calibration):
+        _check_table_options()
+    plan = _plan(targets, precision, engines, sm)
     with progress("export") as report:
         source = _open(model, config)
         if _is_bundle(source):
-            if not kinds:
+            if not (plan.engines or targets):
                 raise ConfigError(
                     f"{model} is a bundle already; name what to add, e.g. --engine tensorrt-rtx"
                 )
             bundle = extend_bundle(
-                source, out, engines=kinds, precisions=precisions, sms=sms, progress=report
+                source,
+                out,
+                engines=plan.engines,
+                precisions=plan.precisions,
+                sms=plan.sms,
+                frames=plan.frames,
+                progress=report,
             )
         else:
-            chosen = precisions or ("fp32",)
+            chosen = plan.precisions or ("fp32",)
             data, info = None, None
             if "int8" in chosen:
-                data, info = _calibration(source.contract, calibration, split, layout, clips, report)
+                data, info = calibration_for(source.contract, calibration, split, layout, clips, report)
             bundle = export_bundle(
                 source,
                 out,
                 precisions=chosen,
-                engines=kinds,
-                sms=sms,
+                engines=plan.engines,
+                sms=plan.sms,
+                frames=plan.frames,
                 calibration=data,
                 calibration_info=info,
                 calibration_method=method,
@@ -123,9 +137,45 @@ def command(
                 progress=report,
             )
     seconds = time.perf_counter() - start
+    left = _left(plan, bundle, out)
     _show(bundle, out, seconds, json_to)
+    for name, line in left.items():
+        messages().print(f"{name}: to finish on the device, {line}", markup=False, soft_wrap=True)
     if json_to:
-        write_json(json_to, _facts(bundle, seconds))
+        write_json(json_to, _facts(bundle, seconds) | ({"finish": left} if targets else {}))
+
+
+def _plan(targets: Sequence[str], precision: str | None, engines: Sequence[str], sm: str | None) -> "Plan":
+    """What to make: what the options say, within what the targets take."""
+    from maskclr_edge.deploy.targets import Plan, find_target, plan
+
+    precisions, sms = _words(precision or ""), _compute_capabilities(sm or "")
+    kinds = tuple(kind for words in engines for kind in _words(words))
+    if targets:
+        found = [find_target(name) for name in dict.fromkeys(targets)]
+        return plan(found, precisions=precisions, engines=kinds, sms=sms)
+    return Plan(precisions, kinds, sms or (86, 89, 120), None, ())
+
+
+def _left(plan: "Plan", bundle: "Bundle", out: str) -> dict[str, str]:
+    """Target -> the command that finishes it, for the smallest precision of the bundle that it takes."""
+    from maskclr_edge.deploy.targets import finish_command
+
+    have = {item.precision for item in bundle.artifacts if item.kind == "onnx" and item.role == "encoder"}
+    lines = {}
+    for target in plan.left:
+        usable = [name for name in target.precisions if name in have and name in plan.precisions]
+        words = finish_command(target, bundle.contract, out, usable[-1])
+        lines[target.name] = shlex.join(words)
+    return lines
+
+
+def _check_table_options() -> None:
+    """Refuse options that choose clips or a method, which a scale table has behind it."""
+    context = click.get_current_context()
+    for option in ("split", "clips", "method", "layout"):
+        if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
+            raise ConfigError(f"--{option} is for an annotation file; a scale table was made with its own")
 
 
 def _open(model: str, config: str | None) -> Any:
@@ -166,40 +216,6 @@ def _read_upstream(path: Path, config: str | None) -> "Checkpoint":
     from maskclr_edge.model import read_upstream
 
     return read_upstream(path, config=read_config(Path(config)) if config else None)
-
-
-def _calibration(
-    contract: "SkeletonContract",
-    file: str | None,
-    split: str | None,
-    layout: str,
-    count: int,
-    report: ProgressCallback,
-) -> tuple[Any, dict[str, Any]]:
-    """Clips to calibrate on, and what they are."""
-    from maskclr_edge.data import read_annotations
-    from maskclr_edge.deploy.calibration_set import calibration_clips, made_up_calibration
-
-    if file is None:
-        messages().print(
-            "[bold yellow]warning:[/] int8 is calibrated on MADE-UP motions, because no --calibration was "
-            "given: fine for a try, but its accuracy on real skeletons is unknown",
-            soft_wrap=True,
-        )
-        return made_up_calibration(contract, count=count)
-    data = read_annotations(file, layout=layout)
-    if split is None:
-        raise ConfigError(f"--calibration needs a --split of {file}; it has {', '.join(data.splits)}")
-    clips, info = calibration_clips(data, split, contract, count=count, progress=report)
-    return clips, info | {"sha256": _sha256(Path(file))}
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _words(text: str) -> tuple[str, ...]:

@@ -104,6 +104,27 @@ def calibrate(
     return {tensor: _range(spread, spread.reach(method)) for tensor, spread in spreads.items()}
 
 
+def saturation(
+    model: onnx.ModelProto,
+    persons: Sequence[Floats],
+    ranges: Mapping[str, tuple[float, float]],
+    *,
+    progress: Progress | None = None,
+) -> dict[str, float]:
+    """Share of each tensor's values, over persons (P, T, 17, 3), that lie beyond its symmetric range."""
+    reach = {tensor: np.float32(max(-low, high)) for tensor, (low, high) in ranges.items()}
+    beyond, seen = dict.fromkeys(ranges, 0), dict.fromkeys(ranges, 0)
+    total, done = sum(len(part) for part in persons), 0
+    for count, values in _run(model, persons, list(ranges)):
+        for tensor, value in values.items():
+            beyond[tensor] += int(np.count_nonzero(np.abs(value) > reach[tensor]))
+            seen[tensor] += value.size
+        done += count
+        if progress is not None:
+            progress(done, total, "saturation")
+    return {tensor: float(f"{beyond[tensor] / seen[tensor]:.6g}") for tensor in ranges}
+
+
 def present_persons(clips: Iterable[Floats], absent: str) -> list[Floats]:
     """Persons (P, T, 17, 3) of clips, each (M, T, 17, 3) or a batch; absent ones (all zeros) are left out.
 

@@ -35,10 +35,11 @@ def add_engines(
     kinds: Sequence[str],
     sms: Sequence[int],
     progress: Progress | None,
+    span: tuple[int, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """Engines of every ONNX artifact given, as manifest entries."""
+    """Engines of every ONNX artifact given, as manifest entries. span: least and most frames."""
     slots, width = contract.persons, config.feature_size
-    frames = (contract.min_frames, contract.frames, contract.max_frames)
+    frames = _frames(contract, span)
     persons = tuple((p, t, 17, 3) for p, t in zip((1, 1, ENGINE_PERSONS), frames, strict=True))
     inputs: dict[str, dict[str, engine.ShapeRange]] = {
         "encoder": {"persons": (persons[0], persons[1], persons[2])},
@@ -76,6 +77,18 @@ def add_engines(
                 }
             )
     return entries
+
+
+def _frames(contract: SkeletonContract, span: tuple[int, int] | None) -> tuple[int, int, int]:
+    """Least, typical and most frames. Raises ConfigError where the model and the span share none."""
+    low, high = span or (contract.min_frames, contract.max_frames)
+    low, high = max(low, contract.min_frames), min(high, contract.max_frames)
+    if not low <= contract.frames <= high:
+        raise ConfigError(
+            f"engines for {low} to {high} frames would not take the model's {contract.frames}; "
+            "widen the target's frames"
+        )
+    return low, contract.frames, high
 
 
 def _shares(read_back: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from maskclr_edge.deploy.manifest import as_entry, built_by, fingerprint, now
 from maskclr_edge.deploy.onnx_pair import OnnxPair
 from maskclr_edge.deploy.quantise import quantisable, quantise
 from maskclr_edge.deploy.read_back import read_back
+from maskclr_edge.deploy.scale_table import ScaleTable
 from maskclr_edge.errors import ConfigError, ExportError
 from maskclr_edge.runtime.bundle import FORMAT, MANIFEST, VERSION, Bundle
 
@@ -38,7 +39,8 @@ def export_bundle(
     precisions: Sequence[str] = ("fp32",),
     engines: Sequence[str] = (),
     sms: Sequence[int] = DEFAULT_SMS,
-    calibration: Sequence[Floats] | Floats | None = None,
+    frames: tuple[int, int] | None = None,
+    calibration: Sequence[Floats] | Floats | ScaleTable | None = None,
     calibration_info: Mapping[str, Any] | None = None,
     calibration_method: str = "minmax",
     skip: Sequence[str] = (),
@@ -50,10 +52,11 @@ def export_bundle(
     """Write a bundle of a checkpoint and return it, opened. The place of an old bundle is taken.
 
     precisions: of the ONNX graphs, "fp32" and "int8". engines: "tensorrt-rtx", one for each precision, for
-    the compute capabilities ``sms``. calibration: clips (N, M, T, 17, 3), or several such arrays of different
-    T; int8 needs them. calibration_info: what they are, for the manifest. skip: modules that int8 leaves
-    alone. storage: see ``encoder_graph``; "auto" is float16 where that loses nothing. verify: "corners" or
-    "full", the grid of parity shapes. name: what the checkpoint is called, for the manifest.
+    the compute capabilities ``sms`` and the least and most ``frames``, the model's where not given.
+    calibration: clips (N, M, T, 17, 3), several such arrays of different T, or a scale table; int8 needs one
+    of them. calibration_info: what the clips are, for the manifest. skip: modules that int8 leaves alone.
+    storage: see ``encoder_graph``; "auto" is float16 where that loses nothing. verify: "corners" or "full",
+    the grid of parity shapes. name: what the checkpoint is called, for the manifest.
 
     Raises ExportError when a graph does not agree with the checkpoint, an engine is refused or the disk
     fails; ConfigError for options that are not known; CheckpointError for damaged weights. Then nothing is
@@ -61,6 +64,9 @@ def export_bundle(
     """
     _check_options(precisions, engines, calibration)
     checkpoint.check(name or "checkpoint")
+    if isinstance(calibration, ScaleTable):
+        calibration.check_model(checkpoint)
+        calibration_method, calibration_info = calibration.method, calibration.clips
     contract = checkpoint.contract
     shapes = parity.shape_grid(verify, contract)
     made_by = built_by(engines)
@@ -75,10 +81,13 @@ def export_bundle(
             if precision == "fp32":
                 graph = encoder_graph(checkpoint, storage=storage)
             else:
-                clips = [calibration] if isinstance(calibration, np.ndarray) else list(calibration or ())
-                graph = _quantised(checkpoint, clips, calibration_method, skip, progress)
-                facts = {"method": calibration_method, "skipped": list(skip)}
-                made_by["calibration"] = facts | {"clips": dict(calibration_info or {})}
+                graph = _quantised(checkpoint, calibration, calibration_method, skip, progress)
+                facts: dict[str, Any] = {"method": calibration_method, "skipped": list(skip)}
+                if isinstance(calibration, ScaleTable):
+                    facts["table_sha256"] = calibration.sha256()
+                # a table has the names themselves; their hash is enough here
+                clips = {key: value for key, value in (calibration_info or {}).items() if key != "names"}
+                made_by["calibration"] = facts | {"clips": clips}
             entry = folder.write(f"encoder.{precision}.onnx", to_bytes(graph))
             encoders[precision] = entry | {"read_back": read_back(graph, frames=contract.frames)}
         measured = _measure(folder, checkpoint, encoders, head_entry["file"], shapes, progress)
@@ -93,7 +102,9 @@ def export_bundle(
                 "parity": measured[precision],
             }
             artifacts += [{**entry, "role": "encoder", **common}, {**head_entry, "role": "head", **common}]
-        artifacts += add_engines(folder, checkpoint.config, contract, artifacts, engines, sms, progress)
+        artifacts += add_engines(
+            folder, checkpoint.config, contract, artifacts, engines, sms, progress, frames
+        )
         folder.finish(
             {
                 "format": FORMAT,
@@ -117,11 +128,13 @@ def extend_bundle(
     engines: Sequence[str],
     precisions: Sequence[str] = (),
     sms: Sequence[int] = DEFAULT_SMS,
+    frames: tuple[int, int] | None = None,
     progress: Progress | None = None,
 ) -> Bundle:
     """A copy of a bundle at ``out`` (which may be its own place) with engines made from its ONNX files.
 
-    precisions: those that get an engine, all that it has when empty. Engines of these kinds that are there
+    precisions: those that get an engine, all that it has when empty. frames: least and most, the
+    model's where not given. Engines of these kinds that are there
     already are left behind. Raises ConfigError for a precision that the bundle lacks, and otherwise as
     ``export_bundle``.
     """
@@ -143,7 +156,9 @@ def extend_bundle(
             folder.copy(bundle.path / file, file)
         artifacts = [as_entry(item) for item in kept]
         sources = [item for item in artifacts if item["kind"] == "onnx" and item["precision"] in chosen]
-        artifacts += add_engines(folder, bundle.config, bundle.contract, sources, engines, sms, progress)
+        artifacts += add_engines(
+            folder, bundle.config, bundle.contract, sources, engines, sms, progress, frames
+        )
         manifest = json.loads((bundle.path / MANIFEST).read_text(encoding="utf-8"))
         made_by = dict(bundle.built_by) | built_by(engines)
         folder.finish(manifest | {"artifacts": artifacts, "built_by": made_by, "created": now()})
@@ -163,14 +178,17 @@ def _check_options(precisions: Sequence[str], engines: Sequence[str], calibratio
 
 def _quantised(
     checkpoint: Checkpoint,
-    clips: Sequence[Floats],
+    calibration: Sequence[Floats] | Floats | ScaleTable | None,
     method: str,
     skip: Sequence[str],
     progress: Progress | None,
 ) -> onnx.ModelProto:
     graph = encoder_graph(checkpoint, flat=False)
-    persons = present_persons(clips, checkpoint.contract.absent)
     tensors = list(quantisable(graph, skip).values())
+    if isinstance(calibration, ScaleTable):
+        return quantise(graph, calibration.choose(tensors), skip=skip)
+    clips = [calibration] if isinstance(calibration, np.ndarray) else list(calibration or ())
+    persons = present_persons(clips, checkpoint.contract.absent)
     ranges = calibrate(graph, persons, tensors, method=method, progress=progress)
     return quantise(graph, ranges, skip=skip)
 
