@@ -110,7 +110,7 @@ def command(
                 source,
                 out,
                 engines=plan.engines,
-                precisions=plan.precisions,
+                precisions=plan.precisions if precision else _taken(plan.precisions, source),
                 sms=plan.sms,
                 frames=plan.frames,
                 progress=report,
@@ -161,13 +161,18 @@ def _left(plan: "Plan", bundle: "Bundle", out: str) -> dict[str, str]:
     """Target -> the command that finishes it, for the smallest precision of the bundle that it takes."""
     from maskclr_edge.deploy.targets import finish_command
 
-    have = {item.precision for item in bundle.artifacts if item.kind == "onnx" and item.role == "encoder"}
     lines = {}
     for target in plan.left:
-        usable = [name for name in target.precisions if name in have and name in plan.precisions]
+        usable = _taken([name for name in target.precisions if name in plan.precisions], bundle)
         words = finish_command(target, bundle.contract, out, usable[-1])
         lines[target.name] = shlex.join(words)
     return lines
+
+
+def _taken(precisions: Sequence[str], bundle: "Bundle") -> tuple[str, ...]:
+    """Those precisions that a bundle has ONNX of; all of them where it has none, for the error to name."""
+    have = {item.precision for item in bundle.artifacts if item.kind == "onnx" and item.role == "encoder"}
+    return tuple(name for name in precisions if name in have) or tuple(precisions)
 
 
 def _check_table_options() -> None:

@@ -150,6 +150,11 @@ def plan(
     """
     built = [target for target in targets if target.engine != "none"]
     chosen = _narrow("precision", precisions, (item for target in targets for item in target.precisions))
+    for target in targets:
+        if not set(chosen) & set(target.precisions):
+            raise ConfigError(
+                f"target {target.name} takes {', '.join(target.precisions)}, and --precision names none of it"
+            )
     kinds = _narrow("engine", engines, (target.engine for target in built))
     capabilities = _narrow("sm", sms, (sm for target in built for sm in target.sms))
     here = bool(engines) or rtx_here()  # asked for by name, a missing builder is an error

@@ -93,6 +93,7 @@ def test_targets(
     assert "jetson-orin-nano: to finish on the device, trtexec" in captured.err
     assert Bundle.open(out).precisions("onnxruntime") == ("fp32",)
     assert main(["export", out, "--out", out, "--precision", "fp32", "--target", "h100"]) == 0
+    assert main(["export", out, "--out", out, "--target", "h100"]) == 0  # with the precisions that it has
     assert "h100: to finish on the device" in capsys.readouterr().err
 
 

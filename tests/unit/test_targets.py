@@ -108,6 +108,13 @@ def test_targets_together_and_narrowed(rtx: None) -> None:
         plan([find_target("cpu-arm")], engines=("tensorrt-rtx",))
 
 
+def test_a_precision_that_one_target_lacks(rtx: None, tmp_path: Path) -> None:
+    box = Target.from_yaml(write(tmp_path, precisions="[fp32]"))
+    assert plan([box, find_target("rtx-40")], precisions=("fp32",)).precisions == ("fp32",)
+    with pytest.raises(ConfigError, match="target box takes fp32, and --precision names none of it"):
+        plan([box, find_target("rtx-40")], precisions=("int8",))
+
+
 def test_what_cannot_be_built_here_is_left_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(targets, "rtx_here", lambda: False)
     made = plan([find_target("rtx-50")])
