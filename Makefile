@@ -23,7 +23,7 @@ test: $(VENV)/.dev ## Run the tests: under ten minutes on two cores.
 	@$(PYTEST) -m "not full and not gpu" $(ARGS)
 
 test-full: $(VENV)/.dev ## Run the slower checks: full-size model, builder matrix, fuzzing.
-	@$(PYTEST) -m "full and not gpu" --hypothesis-profile=full $(ARGS)
+	@$(PYTEST) -m "(full or hypothesis) and not gpu" --hypothesis-profile=full $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and formatting.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
