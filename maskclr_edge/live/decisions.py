@@ -1,112 +1,90 @@
-"""From a stream of probabilities to a label that does not flicker."""
+"""From probabilities that flicker to one label that holds: smoothing, hysteresis, a minimum hold.
 
-import math
+Besides the model's classes there are two answers: ``unknown`` when no class is clear, and ``idle`` when the
+person hardly moves.
+"""
+
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from maskclr_edge.errors import ConfigError
-
-Array = npt.NDArray[Any]
-
-UNKNOWN = "unknown"
-IDLE = "idle"
+UNKNOWN, IDLE = "unknown", "idle"
 
 
 @dataclass(frozen=True)
 class DecisionSettings:
-    """When a label comes and goes.
+    """Thresholds of one person's label.
 
-    ``smoothing_s`` is the time constant of the probabilities' running mean. A class is taken up at
-    ``enter`` and ``margin`` ahead of the next, and given up below ``leave``, not before ``hold_s`` seconds.
-    Someone who strays less than ``idle`` of their size within a second is idle; 0 turns that off.
+    smoothing_s: time constant of the moving average over probabilities. enter, leave: probability at which a
+    class becomes the label, and below which it stops being it. margin: lead over the second class that
+    entering takes. hold_s: how long a label stays at least. idle_motion: below this much motion, in body
+    sizes, the label is ``idle``.
     """
 
-    smoothing_s: float = 0.6
+    smoothing_s: float = 0.5
     enter: float = 0.5
-    leave: float = 0.35
+    leave: float = 0.3
     margin: float = 0.1
-    hold_s: float = 0.8
-    idle: float = 0.015
-
-    def __post_init__(self) -> None:
-        """Raise ConfigError for values that contradict each other."""
-        if not 0 < self.leave <= self.enter <= 1:
-            raise ConfigError(f"leave {self.leave:g} and enter {self.enter:g}: 0 < leave <= enter <= 1 is needed")
-        if min(self.smoothing_s, self.margin, self.hold_s, self.idle) < 0:
-            raise ConfigError("smoothing, margin, hold and idle are 0 or more")
-
-
-@dataclass(frozen=True)
-class Decision:
-    """The label now, its smoothed probability, whether it is new, and the likeliest classes with theirs."""
-
-    label: str
-    probability: float
-    changed: bool
-    top: tuple[tuple[str, float], ...]
+    hold_s: float = 0.75
+    idle_motion: float = 0.012
 
 
 class Decider:
-    """Decides for one person. Not thread-safe."""
+    """The label of one person over time."""
 
     def __init__(self, class_names: tuple[str, ...], settings: DecisionSettings | None = None) -> None:
-        self.class_names = class_names
-        self.settings = settings or DecisionSettings()
-        self._smooth: Array | None = None
-        self._time = 0.0
-        self._label: str | None = None
-        self._since = 0.0
+        self.names, self.settings = class_names, settings or DecisionSettings()
+        self.label, self.since_s = UNKNOWN, float("-inf")
+        self.average: npt.NDArray[np.float64] | None = None
+        self._time_s = 0.0
+
+    @property
+    def probability(self) -> float:
+        """Smoothed probability of the label, or of the likeliest class when the label is none of them."""
+        if self.average is None:
+            return 0.0
+        known = self.label in self.names
+        return float(self.average[self.names.index(self.label)] if known else self.average.max())
+
+    def top(self, count: int = 3) -> list[tuple[str, float]]:
+        """The likeliest classes with their smoothed probabilities."""
+        if self.average is None:
+            return []
+        order = np.argsort(-self.average, kind="stable")[:count]
+        return [(self.names[index], float(self.average[index])) for index in order]
 
     def update(
-        self, time_s: float, probabilities: Array, *, trust: float = 1.0, motion: float | None = None
-    ) -> Decision:
-        """Take in probabilities (K,) at ``time_s``.
+        self, probabilities: npt.NDArray[np.float64], fullness: float, motion: float, time_s: float
+    ) -> bool:
+        """Take the answer (K,) for a window; true when the label changes.
 
-        ``trust`` below 1 draws them towards saying nothing, for a window that is not full yet; ``motion`` is
-        how much the person moved, in their sizes (None: not known, so not idle).
+        fullness: share of the window that is filled; an answer for a part counts as so much less sure.
         """
-        settings = self.settings
-        values = trust * np.asarray(probabilities, np.float64) + (1 - trust) / len(self.class_names)
-        if self._smooth is None:
-            self._smooth = values
+        tempered = fullness * probabilities + (1 - fullness) / len(probabilities)
+        if self.average is None:
+            self.average = tempered
         else:
-            step = max(time_s - self._time, 0.0)
-            weight = 1 - math.exp(-step / settings.smoothing_s) if settings.smoothing_s > 0 else 1.0
-            self._smooth = self._smooth + weight * (values - self._smooth)
-        self._time = time_s
-        label = self._next(time_s, motion)
-        changed = label != self._label
-        if changed:
-            self._label, self._since = label, time_s
-        order = np.argsort(-self._smooth, kind="stable")[:3]
-        top = tuple((self.class_names[index], float(self._smooth[index])) for index in order)
-        return Decision(label, self._probability(label), changed, top)
+            keep = float(np.exp(-(time_s - self._time_s) / self.settings.smoothing_s))
+            self.average = keep * self.average + (1 - keep) * tempered
+        self._time_s = time_s
+        wanted = self._wanted(motion)
+        if wanted == self.label or time_s - self.since_s < self.settings.hold_s:
+            return False
+        self.label, self.since_s = wanted, time_s
+        return True
 
-    def _next(self, time_s: float, motion: float | None) -> str:
-        settings, smooth = self.settings, self._smooth
-        assert smooth is not None
-        best = int(np.argmax(smooth))
-        runner_up = float(np.delete(smooth, best).max()) if len(smooth) > 1 else 0.0
-        clear = smooth[best] >= settings.enter and smooth[best] - runner_up >= settings.margin
-        wanted = self.class_names[best] if clear else UNKNOWN
-        if motion is not None and settings.idle > 0:
-            # Once idle, it takes more than the threshold to count as moving again.
-            if motion < settings.idle * (1.5 if self._label == IDLE else 1.0):
-                wanted = IDLE
-        now = self._label
-        if now is None or now == UNKNOWN:
-            return wanted
-        if time_s - self._since < settings.hold_s:
-            return now
-        if now != IDLE and wanted == UNKNOWN and smooth[self.class_names.index(now)] >= settings.leave:
-            return now
-        return wanted
-
-    def _probability(self, label: str) -> float:
-        assert self._smooth is not None
-        if label in self.class_names:
-            return float(self._smooth[self.class_names.index(label)])
-        return float(self._smooth.max()) if label == UNKNOWN else 1.0
+    def _wanted(self, motion: float) -> str:
+        assert self.average is not None
+        settings = self.settings
+        if motion < settings.idle_motion:
+            return IDLE
+        first, second = np.argsort(-self.average, kind="stable")[:2] if len(self.names) > 1 else (0, 0)
+        best = float(self.average[first])
+        lead = best - float(self.average[second]) if first != second else best
+        name = self.names[first]
+        if best >= settings.enter and (lead >= settings.margin or name == self.label):
+            return name
+        if self.label in self.names and self.average[self.names.index(self.label)] >= settings.leave:
+            return self.label
+        return UNKNOWN

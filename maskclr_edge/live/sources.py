@@ -1,33 +1,37 @@
-"""Where frames come from: one function that opens a video, a camera, a folder of images or a recording.
+"""Where frames come from: keypoint recordings, video files, folders of images and cameras.
 
-Every frame carries its own time: a window of the model is a span of seconds, whatever the frame rate says.
+Files are read frame by frame and never skipped, so that the same file gives the same answers. Each frame has
+the time it was taken, in seconds from the first.
 """
 
-import math
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from maskclr_edge.errors import ConfigError, DataError, SourceError
+from maskclr_edge.data.recording import Recording, read_recordings
+from maskclr_edge.errors import SourceError
+from maskclr_edge.live.quiet import quiet
+from maskclr_edge.optional import require
 
 Array = npt.NDArray[Any]
 
 RECORDINGS = (".npz", ".json", ".pkl")
-IMAGES = (".bmp", ".jpeg", ".jpg", ".png", ".webp")
-DEFAULT_FPS = 30.0
-#: frame rates outside this are taken for a container's mistake
-PLAUSIBLE_FPS = (0.5, 480.0)
+IMAGES = (".jpg", ".jpeg", ".png", ".bmp")
+#: what a file says outside this range is not believed
+_PLAUSIBLE_FPS = (1.0, 240.0)
+_DEFAULT_FPS = 30.0
+_FOLDER_FPS = 10.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Frame:
-    """One moment: an ``image`` (H, W, 3) of BGR bytes, or the ``people`` (P, V, 3) that a recording holds."""
+    """One moment: number, time in seconds, and an image (H, W, 3) of BGR bytes or people (P, V, 3)."""
 
     index: int
     time_s: float
@@ -36,166 +40,175 @@ class Frame:
 
 
 class Source(Protocol):
-    """Frames in order of time. ``layout`` is that of its people, None for pictures; ``total`` may be unknown.
+    """An open source: what it is, and its frames, once, in order.
 
-    ``notes`` gathers what the user should know about it; ``is_camera`` where only the user ends it.
+    ``layout`` names the joint order of the people in its frames, None where frames are images. ``notes``
+    fills with what a user should know, such as a file that ended early.
     """
 
     name: str
-    kind: str
-    fps: float
     resolution_wh: tuple[int, int]
+    fps: float
+    total: int
     layout: str | None
-    total: int | None
-    is_camera: bool
     notes: list[str]
 
-    def __iter__(self) -> Iterator[Frame]: ...
+    def frames(self) -> Iterator[Frame]:
+        """The frames, once. Raises SourceError when not one can be read."""
+        ...
 
-    def __enter__(self) -> "Source": ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
-
-
-def open_source(
-    where: str,
-    *,
-    fps: float | None = None,
-    layout: str | None = None,
-    resolution_wh: tuple[int, int] | None = None,
-    clip: str | None = None,
-) -> Source:
-    """Open a camera number, a video file, a folder of images, or a recording (.npz, .json, .pkl).
-
-    ``fps`` replaces what the source says of itself; ``layout`` and ``resolution_wh`` are for recordings that do
-    not say; ``clip`` names one annotation of a .pkl. Raises SourceError, DataError and ConfigError in one line.
-    """
-    if fps is not None and not PLAUSIBLE_FPS[0] <= fps <= PLAUSIBLE_FPS[1]:
-        raise ConfigError(f"{fps:g} frames per second; expected {PLAUSIBLE_FPS[0]:g} to {PLAUSIBLE_FPS[1]:g}")
-    path = Path(where)
-    if path.suffix.lower() in RECORDINGS:
-        return RecordingSource(path, fps, layout, resolution_wh, clip)
-    for name, value in (("layout", layout), ("resolution", resolution_wh), ("clip", clip)):
-        if value is not None:
-            raise ConfigError(f"{where}: --{name} is for keypoint recordings ({', '.join(RECORDINGS)})")
-    from maskclr_edge.live.pictures import CameraSource, ImageFolderSource, VideoSource
-
-    if re.fullmatch(r"[0-9]{1,3}", where) and not path.exists():
-        return CameraSource(int(where), fps)
-    if path.is_dir():
-        return ImageFolderSource(path, fps)
-    if not path.exists():
-        raise SourceError(
-            f"{where}: no such file; a source is a video, a folder of images, a recording "
-            f"({', '.join(RECORDINGS)}) or the number of a camera"
-        )
-    return VideoSource(path, fps)
+    def close(self) -> None:
+        """Release what is open; again is harmless."""
+        ...
 
 
 class RecordingSource:
-    """A keypoint recording, played frame by frame; persons without any confidence are left out."""
+    """People from a keypoint recording; absent ones are left out frame by frame."""
 
-    kind = "recording"
-    is_camera = False
-
-    def __init__(
-        self,
-        path: Path,
-        fps: float | None = None,
-        layout: str | None = None,
-        resolution_wh: tuple[int, int] | None = None,
-        clip: str | None = None,
-    ) -> None:
-        from maskclr_edge.data.recording import read_recordings
-        from maskclr_edge.skeleton import get_layout
-
-        if layout is not None:
-            get_layout(layout)
-        recordings = read_recordings(path, layout, resolution_wh, fps)
-        if clip is not None:
-            recordings = [one for one in recordings if one.name == clip] or _nothing(path, clip, recordings)
-        if len(recordings) != 1:
-            some = ", ".join(one.name for one in recordings[:3])
-            raise DataError(f"{path}: holds {len(recordings)} clips ({some}, ...); pick one with --clip NAME")
-        (recording,) = recordings
-        self._keypoints = recording.keypoints
+    def __init__(self, recording: Recording) -> None:
         self.name = recording.name
-        self.fps = recording.fps
         self.layout: str | None = recording.layout
-        self.resolution_wh = recording.resolution_wh
-        self.total: int | None = recording.frames
+        self.resolution_wh, self.fps = recording.resolution_wh, recording.fps
+        self._keypoints = np.asarray(recording.keypoints, np.float32)
+        self.total = self._keypoints.shape[1]
         self.notes: list[str] = []
 
-    def __iter__(self) -> Iterator[Frame]:
-        for index in range(self._keypoints.shape[1]):
-            people = np.asarray(self._keypoints[:, index], np.float32)
+    def frames(self) -> Iterator[Frame]:
+        """One frame a time step."""
+        for index in range(self.total):
+            people = self._keypoints[:, index]
             present = (people[..., 2] > 0).any(axis=-1)
             yield Frame(index, index / self.fps, people=people[present])
 
-    def __enter__(self) -> "RecordingSource":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return
+    def close(self) -> None:
+        """Nothing is open."""
 
 
-def _nothing(path: Path, clip: str, recordings: list[Any]) -> list[Any]:
-    import difflib
+class VideoSource:
+    """A video file or a camera, through OpenCV."""
 
-    names = [one.name for one in recordings]
-    near = difflib.get_close_matches(clip, names, n=3, cutoff=0.0)
-    raise DataError(f"{path}: has no clip {clip!r}; there are {len(names)}, such as {', '.join(near)}")
+    layout: str | None = None
+
+    def __init__(self, place: str | int) -> None:
+        cv2: Any = require("cv2")
+        self.name = f"camera {place}" if isinstance(place, int) else Path(place).name
+        self.notes: list[str] = []
+        self._camera = isinstance(place, int)
+        with quiet():  # a refused file is said in one line below
+            self._cv2, self._capture = cv2, cv2.VideoCapture(place)
+        if not self._capture.isOpened():
+            what = "the camera cannot be opened: is it plugged in and free?" if self._camera else (
+                "not a video that OpenCV can open; convert it, for example to H.264 in .mp4"
+            )  # fmt: skip
+            raise SourceError(f"{self.name}: {what}")
+        self.resolution_wh = (
+            int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+            int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+        )
+        stated = float(self._capture.get(cv2.CAP_PROP_FPS))
+        self.fps = stated
+        if not _PLAUSIBLE_FPS[0] <= stated <= _PLAUSIBLE_FPS[1]:
+            self.fps = _DEFAULT_FPS
+            if not self._camera:
+                self.notes.append(f"the file says {stated:g} fps; {_DEFAULT_FPS:g} is assumed")
+        self.total = 0 if self._camera else max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+
+    def frames(self) -> Iterator[Frame]:
+        """Frames until the file ends, or the camera stops giving any."""
+        began, latest, index = time.monotonic(), -1.0, 0
+        while True:
+            read, image = self._capture.read()
+            if not read or image is None:
+                break
+            # after reading, the position is the time of the frame that was read
+            stated = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC)) / 1000
+            now = time.monotonic() - began if self._camera else stated
+            if not np.isfinite(now) or now <= latest:  # some containers carry no times
+                now = latest + 1 / self.fps if index else 0.0
+            latest = now
+            yield Frame(index, now, image=image)
+            index += 1
+        if not index:
+            raise SourceError(f"{self.name}: not one frame could be read")
+        if index < self.total:
+            self.notes.append(f"{self.name} ended after {index} of {self.total} frames: it may be cut short")
+
+    def close(self) -> None:
+        """Release the file or the camera."""
+        self._capture.release()
 
 
-class Clock:
-    """Times of a picture source's frames, in seconds from its first: the source's own where they make sense.
+class FolderSource:
+    """Images of a folder in the order of the numbers in their names, at ``fps``."""
 
-    ``fps`` fixes the times. Without it a time that is not finite, does not advance or leaps by more than 10 s
-    is replaced by one frame's length after the last, and counted in ``repaired``.
+    layout: str | None = None
+
+    def __init__(self, folder: Path, fps: float = _FOLDER_FPS) -> None:
+        self._cv2: Any = require("cv2")
+        self.name, self.fps = folder.name, fps
+        self.notes: list[str] = []
+        self._paths = sorted((p for p in folder.iterdir() if p.suffix.lower() in IMAGES), key=_by_number)
+        if not self._paths:
+            raise SourceError(f"{folder} has no images ({', '.join(IMAGES)}); give a folder of frames")
+        first = self._read(self._paths[0])
+        self.resolution_wh, self.total = (first.shape[1], first.shape[0]), len(self._paths)
+
+    def frames(self) -> Iterator[Frame]:
+        """One frame an image; all must be of the first one's size."""
+        for index, path in enumerate(self._paths):
+            image = self._read(path)
+            if (image.shape[1], image.shape[0]) != self.resolution_wh:
+                size = f"{image.shape[1]}x{image.shape[0]}"
+                raise SourceError(
+                    f"{path.name} is {size}, the first image {self.resolution_wh}: use one size"
+                )
+            yield Frame(index, index / self.fps, image=image)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+    def _read(self, path: Path) -> Array:
+        image: Array | None = self._cv2.imread(str(path))
+        if image is None:
+            raise SourceError(f"{path.name}: not an image that OpenCV can read")
+        return image
+
+
+def open_source(
+    place: str, *, layout: str | None = None, resolution_wh: tuple[int, int] | None = None, name: str = ""
+) -> Source:
+    """Open a recording (.npz, .json, .pkl), a folder of images, a camera number, or a video file.
+
+    layout and resolution_wh complete a recording that does not say; name chooses one of several in a .pkl.
+    Raises SourceError, DataError, or MissingDependencyError without the extra ``live``.
     """
-
-    def __init__(self, nominal_fps: float, fps: float | None = None) -> None:
-        self.fixed = fps
-        self.nominal = fps or (nominal_fps if plausible(nominal_fps) else DEFAULT_FPS)
-        self.repaired = 0
-        self._times: list[float] = []
-        self._first: float | None = None
-        self._last = 0.0
-        self._count = 0
-
-    def time(self, reported_s: float) -> float:
-        """Time of the next frame, which the source reports to be at ``reported_s``."""
-        index = self._count
-        self._count += 1
-        if self.fixed is not None:
-            return index / self.fixed
-        if index == 0:
-            self._first = reported_s if math.isfinite(reported_s) else 0.0
-            time_s = 0.0
-        else:
-            time_s = reported_s - (self._first or 0.0)
-            if not math.isfinite(time_s) or not 0 < time_s - self._last <= 10:
-                self.repaired += 1
-                time_s = self._last + 1 / self.nominal
-                if math.isfinite(reported_s):
-                    self._first = reported_s - time_s
-        self._last = time_s
-        if len(self._times) < 100:
-            self._times.append(time_s)
-        return time_s
-
-    @property
-    def measured_fps(self) -> float | None:
-        """Rate by the times themselves, None before there are enough."""
-        if len(self._times) < 5:
-            return None
-        return 1.0 / float(np.median(np.diff(self._times)))
+    if place.isdigit():
+        return VideoSource(int(place))
+    path = Path(place)
+    if path.is_dir():
+        return FolderSource(path)
+    if not path.exists():
+        raise SourceError(f"{place}: there is no such file, folder or camera number")
+    if path.suffix.lower() in RECORDINGS:
+        return RecordingSource(_one(place, read_recordings(path, layout, resolution_wh), name))
+    if not path.stat().st_size:
+        raise SourceError(f"{place}: the file is empty")
+    return VideoSource(place)
 
 
-def plausible(fps: float) -> bool:
-    """Whether a container's word for its frame rate can be true."""
-    return math.isfinite(fps) and PLAUSIBLE_FPS[0] <= fps <= PLAUSIBLE_FPS[1]
+def _one(place: str, recordings: list[Recording], name: str) -> Recording:
+    named = [recording for recording in recordings if not name or recording.name == name]
+    if len(named) == 1:
+        return named[0]
+    if name:
+        raise SourceError(
+            f"{place} has no recording {name!r}; the first of {len(recordings)} is {recordings[0].name!r}"
+        )
+    raise SourceError(
+        f"{place} has {len(recordings)} recordings; choose one, as in --name {recordings[0].name}"
+    )
+
+
+def _by_number(path: Path) -> list[tuple[int, str]]:
+    parts = re.split(r"(\d+)", path.stem)
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]

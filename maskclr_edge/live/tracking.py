@@ -1,96 +1,75 @@
-"""Which person is which from frame to frame: greedy matching on pose likeness and box overlap.
+"""Who is who from frame to frame: skeletons are joined to the tracks that they are most like.
 
-OKS alone fails at 5 frames a second and below, where limbs move by more than its fall-off between two frames; the
-overlap of boxes carries the identity there.
+Likeness is half object keypoint similarity, half overlap of the boxes: similarity alone loses people at few
+frames a second, overlap alone mixes up those who cross.
 """
 
-from dataclasses import dataclass
-from itertools import count
-from typing import Any
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
-from maskclr_edge.live.geometry import box_of, likeness, overlap
+from maskclr_edge.live.geometry import Array, box_of, confidence_of, likeness, overlap
 
-Array = npt.NDArray[Any]
+#: below this likeness a skeleton starts a track of its own
+_LEAST = 0.15
+#: a skeleton of less mean confidence starts no track
+_CLEAR = 0.2
 
-#: least half OKS + half IoU for the same person
-LEAST = 0.1
 
-
-@dataclass
+@dataclass(eq=False)
 class Track:
-    """One person over time: their last ``keypoints`` (V, 3) and when they were seen. Numbers start at 1."""
+    """One person: a number that stays, the last skeleton (V, 3) and when it was seen, in seconds."""
 
     number: int
     keypoints: Array
-    first_s: float
-    last_s: float
-    hits: int = 1
+    time_s: float
+    began_s: float
+    trail: list[tuple[float, float]] = field(default_factory=list)
 
 
 class Tracker:
-    """Gives people numbers that last. Not thread-safe.
+    """Holds at most ``most`` tracks; one that is not seen for ``patience_s`` ends."""
 
-    A person gets a number when seen a second time, so that a false find in one frame takes none. One who is
-    unseen for ``patience_s`` seconds is gone; who comes back after that is somebody new.
-    """
+    def __init__(self, most: int = 8, patience_s: float = 1.0) -> None:
+        self.most, self.patience_s = most, patience_s
+        self.tracks: list[Track] = []
+        self._next = 1
 
-    def __init__(self, max_people: int = 8, patience_s: float = 1.0) -> None:
-        self.max_people = max_people
-        self.patience_s = patience_s
-        self._tracks: list[Track] = []
-        self._candidates: list[Track] = []
-        self._numbers = count(1)
-
-    def update(self, people: Array, time_s: float) -> tuple[list[Track], list[Track]]:
-        """Match people (P, V, 3) seen at ``time_s``: the tracks seen now, by number, and those that ended."""
-        left = list(range(len(people)))
-        for tracks in (self._tracks, self._candidates):  # those with a number choose first
-            for track, index in _matches(tracks, people, left):
-                track.keypoints, track.last_s = people[index], time_s
-                track.hits += 1
-                left.remove(index)
-        ended = [track for track in self._tracks if time_s - track.last_s > self.patience_s]
-        self._tracks = [track for track in self._tracks if track not in ended]
-        for track in [one for one in self._candidates if one.hits > 1]:
-            self._candidates.remove(track)
-            if len(self._tracks) < self.max_people:
-                track.number = next(self._numbers)
-                self._tracks.append(track)
-        self._candidates = [one for one in self._candidates if time_s - one.last_s <= self.patience_s]
-        self._candidates += [Track(0, people[index], time_s, time_s) for index in left]
-        return [track for track in self._tracks if track.last_s == time_s], ended
-
-
-def _matches(tracks: list[Track], people: Array, free: list[int]) -> list[tuple[Track, int]]:
-    """Pairs of track and person, the most alike first, each used once."""
-    pairs = [
-        (_score(track.keypoints, people[index]), order, index)
-        for order, track in enumerate(tracks)
-        for index in free
-    ]
-    pairs.sort(key=lambda pair: (-pair[0], pair[1], pair[2]))
-    taken: set[int] = set()
-    used: set[int] = set()
-    result = []
-    for score, order, index in pairs:
-        if score < LEAST:
-            break
-        if order not in taken and index not in used:
-            taken.add(order)
-            used.add(index)
-            result.append((tracks[order], index))
-    return result
+    def update(self, people: Array, time_s: float) -> list[Track]:
+        """Join people (P, V, 3) to tracks; gives the tracks that were seen now, by number."""
+        self.tracks = [track for track in self.tracks if time_s - track.time_s <= self.patience_s]
+        scores = np.array(
+            [[_alike(track.keypoints, person) for person in people] for track in self.tracks], dtype=float
+        ).reshape(len(self.tracks), len(people))
+        seen: list[Track] = []
+        free = set(range(len(people)))
+        for row, column in _greedy(scores):
+            track = self.tracks[row]
+            track.keypoints, track.time_s = people[column], time_s
+            free.discard(column)
+            seen.append(track)
+        for column in sorted(free, key=lambda index: -confidence_of(people[index])):
+            if len(self.tracks) < self.most and confidence_of(people[column]) >= _CLEAR:
+                track = Track(self._next, people[column], time_s, time_s)
+                self._next += 1
+                self.tracks.append(track)
+                seen.append(track)
+        for track in seen:
+            x0, _, x1, y1 = box_of(track.keypoints)
+            track.trail = [*track.trail[-29:], (float(x0 + x1) / 2, float(y1))]
+        return sorted(seen, key=lambda track: track.number)
 
 
-def _score(a: Array, b: Array) -> float:
-    return 0.5 * likeness(a, b) + 0.5 * overlap(_roomy(a), _roomy(b))
+def _alike(a: Array, b: Array) -> float:
+    return 0.5 * likeness(a, b) + 0.5 * overlap(box_of(a), box_of(b))
 
 
-def _roomy(keypoints: Array) -> Array:
-    """A person's box with a tenth of its size around it: upright people have narrow ones."""
-    box = box_of(keypoints)
-    room = 0.1 * max(box[2] - box[0], box[3] - box[1])
-    return box + np.array([-room, -room, room, room])
+def _greedy(scores: npt.NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Pairs (row, column), the best first, no row or column twice, none below the least likeness."""
+    pairs, scores = [], scores.copy()
+    while scores.size and scores.max() >= _LEAST:
+        row, column = (int(index) for index in np.unravel_index(int(scores.argmax()), scores.shape))
+        pairs.append((row, column))
+        scores[row, :], scores[:, column] = -1, -1
+    return pairs
