@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -191,7 +192,12 @@ def test_the_command_survives_a_machine_without_anything(
 
     monkeypatch.setattr(probe, "ask_package", lambda name: {"error": "ImportError: broken"})
     monkeypatch.setattr(subprocess, "run", fail)
-    monkeypatch.setattr("pathlib.Path.read_text", fail)
+    read_text = Path.read_text
+    monkeypatch.setattr(
+        Path,
+        "read_text",
+        lambda path, **how: fail() if path.is_relative_to("/proc") else read_text(path, **how),
+    )
     monkeypatch.setattr(findings, "self_test", lambda: findings.Finding("bundled model", "broken", "no"))
     monkeypatch.setattr("maskclr_edge.cli.doctor.self_test", findings.self_test)
     assert main(["doctor"]) == 1
