@@ -47,18 +47,18 @@ def seeds(results: dict[str, Any]) -> str:
 
 
 def latency(results: dict[str, Any]) -> str:
-    """Latency of the network alone, one clip at a time."""
+    """Latency of the network alone, one clip of one person at a time."""
     rows = [
         [
-            str(row["frames"]), str(row["persons"]), row["runner"], row["precision"],
+            str(row["frames"]), row["runner"], row["precision"],
             *(f"{row['latency'][key]:.2f}" for key in ("p50_ms", "p90_ms", "p95_ms", "p99_ms")),
             f"{row['clips_per_second']:.0f}",
         ]
-        for row in sorted(results["measurements"], key=lambda row: (row["frames"], row["persons"]))
-        if row["scenario"] == "network"
+        for row in sorted(results["measurements"], key=lambda row: row["frames"])
+        if row["scenario"] == "network" and row["persons"] == 1
     ]  # fmt: skip
-    headers = ["T", "persons", "runner", "precision", "p50 ms", "p90", "p95", "p99", "clips/s"]
-    return markdown_table(headers, rows, "rrllrrrrr")
+    headers = ["T", "runner", "precision", "p50 ms", "p90", "p95", "p99", "clips/s"]
+    return markdown_table(headers, rows, "rllrrrrr")
 
 
 def end_to_end(results: dict[str, Any]) -> str:

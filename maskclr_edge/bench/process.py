@@ -26,7 +26,8 @@ class ProcessRun:
 def run_process(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> ProcessRun:
     """Run a command to its end. MaskclrEdgeError quotes the end of its standard error when it fails.
 
-    POSIX only: peak memory comes from wait4, which counts this one child.
+    POSIX only: peak memory comes from wait4, and Linux counts into it what this process held when it started
+    the child. It is right where the measuring process is the smaller one.
     """
     with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
         begin = time.perf_counter()

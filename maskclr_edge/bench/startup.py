@@ -25,47 +25,38 @@ print(json.dumps([imported - begin, opened - imported, answered - opened]))
 
 @dataclass(frozen=True)
 class Wait:
-    """Seconds of one kind of start over several fresh processes; `peak_memory_mb` of the largest."""
+    """Seconds of one kind of start over several fresh processes."""
 
     what: str
     runs: int
     median_s: float
     worst_s: float
-    peak_memory_mb: float
 
 
 def help_wait(runs: int = 10) -> Wait:
     """From typing ``maskclr-edge --help`` to the prompt's return."""
     argv = [sys.executable, "-m", "maskclr_edge", "--help"]
 
-    def once() -> tuple[float, float]:
-        run = run_process(argv)
-        return run.seconds, run.peak_memory_mb
-
-    return _repeated("maskclr-edge --help", once, runs)
+    return _repeated("maskclr-edge --help", lambda: run_process(argv).seconds, runs)
 
 
 def first_answer_waits(model: str, runner: str, precision: str, runs: int = 5) -> list[Wait]:
     """Opening a model and its first answer, and the whole process around them, imports included."""
     inside: list[float] = []
 
-    def once() -> tuple[float, float]:
+    def once() -> float:
         run, (_, opened, answered) = run_python(_FIRST_ANSWER, model, runner, precision)
         inside.append(opened + answered)
-        return run.seconds, run.peak_memory_mb
+        return run.seconds
 
     process = _repeated(f"whole process, {runner} {precision}", once, runs)
     times = sorted(inside[1:])
-    opening = Wait(
-        f"open and first answer, {runner} {precision}", runs, times[len(times) // 2], times[-1],
-        process.peak_memory_mb,
-    )  # fmt: skip
+    opening = Wait(f"open and first answer, {runner} {precision}", runs, times[len(times) // 2], times[-1])
     return [opening, process]
 
 
-def _repeated(what: str, once: Callable[[], tuple[float, float]], runs: int) -> Wait:
+def _repeated(what: str, once: Callable[[], float], runs: int) -> Wait:
     """Run `runs` times after one that is not counted: it brings the files into the page cache."""
     once()
-    found = [once() for _ in range(runs)]
-    seconds = sorted(seconds for seconds, _ in found)
-    return Wait(what, runs, seconds[len(seconds) // 2], seconds[-1], max(memory for _, memory in found))
+    seconds = sorted(once() for _ in range(runs))
+    return Wait(what, runs, seconds[len(seconds) // 2], seconds[-1])

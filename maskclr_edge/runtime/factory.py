@@ -55,7 +55,7 @@ def open_runner(
 
 
 def _load(model: "str | Path | Bundle | Checkpoint", entry: RunnerEntry | None) -> "Bundle | Checkpoint":
-    """The bundle or checkpoint that was named. Files of a bundle are verified when the runner reads them."""
+    """The bundle or checkpoint that was named. Every file of a bundle is verified, also those not read."""
     from maskclr_edge.checkpoint import read_checkpoint
 
     if not isinstance(model, str | Path):
@@ -66,7 +66,7 @@ def _load(model: "str | Path | Bundle | Checkpoint", entry: RunnerEntry | None) 
         return Bundle.open(bundled_bundle(), verify=False)
     path = Path(model)
     if path.is_dir() or path.name == MANIFEST:
-        return Bundle.open(path.parent if path.name == MANIFEST else path, verify=False)
+        return Bundle.open(path.parent if path.name == MANIFEST else path)
     if not path.exists():
         raise BundleError(
             f"{path}: there is no such bundle or checkpoint; give a bundle folder, a checkpoint file, "

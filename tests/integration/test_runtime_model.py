@@ -1,6 +1,7 @@
 """Every runner on a real network: equal to the padded NumPy reference, from file, memory and bundle."""
 
 import functools
+import shutil
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 
 from maskclr_edge.checkpoint import Checkpoint, ModelConfig, weight_shapes, write_checkpoint
-from maskclr_edge.errors import CheckpointError, ConfigError, MissingDependencyError, ShapeError
+from maskclr_edge.errors import BundleError, CheckpointError, ConfigError, MissingDependencyError, ShapeError
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import Classifier, open_runner
+from maskclr_edge.runtime.bundled import bundled_bundle
 from maskclr_edge.skeleton import SkeletonContract
 
 RUNNERS = [
@@ -167,3 +169,14 @@ def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
         with pytest.raises(CheckpointError, match=name):
             open_runner(tmp_path / name)
+
+
+def test_a_changed_file_is_noticed_though_the_chosen_precision_does_not_read_it(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle"
+    shutil.copytree(bundled_bundle(), bundle)
+    other = bundle / "encoder.int8.onnx"
+    data = bytearray(other.read_bytes())
+    data[len(data) // 2] ^= 1
+    other.write_bytes(bytes(data))
+    with pytest.raises(BundleError, match=r"encoder\.int8\.onnx"):
+        open_runner(bundle, "onnxruntime", "fp32")
