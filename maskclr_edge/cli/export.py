@@ -120,6 +120,11 @@ def command(
             data, info = None, None
             if "int8" in chosen:
                 data, info = calibration_for(source.contract, calibration, split, layout, clips, report)
+            elif calibration or keep:
+                raise ConfigError(
+                    f"--calibration and --keep are for int8, and the precision is {', '.join(chosen)}; "
+                    "add --precision fp32,int8"
+                )
             bundle = export_bundle(
                 source,
                 out,

@@ -151,6 +151,14 @@ def test_what_is_refused(checkpoint: str, tmp_path: Path, capsys: pytest.Capture
     assert foreign.read_text() == "not a checkpoint at all"
 
 
+def test_calibration_without_int8_is_refused_and_not_ignored(
+    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(checkpoint, "--out", str(tmp_path / "b"), "--calibration", "penn.pkl", "--split", "train") == 2
+    assert "add --precision fp32,int8" in capsys.readouterr().err
+    assert not (tmp_path / "b").exists()
+
+
 def test_failing_parity_is_exit_code_1(
     checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
