@@ -1,8 +1,6 @@
 """The training loop: annotations and a config in, checkpoints out."""
 
 import datetime
-import hashlib
-import itertools
 import json
 import math
 import time
@@ -25,6 +23,7 @@ from maskclr_edge.model import ActionNet, Regularisation, load_backbone, to_weig
 from maskclr_edge.runtime.torch_runner import TorchRunner
 from maskclr_edge.training import distributed
 from maskclr_edge.training.augment import training_batch
+from maskclr_edge.training.clip_choice import check_classes, check_every_class, data_hash, hold_out
 from maskclr_edge.training.config import TrainConfig
 from maskclr_edge.training.pathways import PackedBatch, Pathways, StepResult, pack
 from maskclr_edge.training.schedule import MovingAverage, make_optimiser, rate_factor, set_rates
@@ -94,11 +93,11 @@ class _Run:
         device: torch.device,
         observe: Callable[[Event], None],
     ) -> None:
-        _check_classes(config, data)
+        check_classes(config, data)
         self.config, self.data, self.out, self.device, self.observe = config, data, out, device, observe
         self.contract = config.contract(data.class_names)
         chosen, self.held_out = hold_out(data.split(config.train_split), config.holdout, config.seed)
-        _check_every_class(chosen, data.class_names)
+        check_every_class(chosen, data.class_names)
         self.store = ClipStore.from_annotations(chosen, self.contract)
         self.batch = min(config.batch_size, len(self.store))
         if self.batch % (distributed.world_size() * config.accumulate):
@@ -117,7 +116,7 @@ class _Run:
             masks = config.msk_type != "none" and config.model.mask_token
             pathways = DistributedDataParallel(pathways, find_unused_parameters=masks)
         self.pathways = torch.compile(pathways) if config.compile else pathways
-        self.progress = Progress(data_hash=_data_hash(chosen))
+        self.progress = Progress(data_hash=data_hash(chosen))
 
     def start(self, resume: bool, pretrained: str | Path | None) -> None:
         """Fresh weights, or the state of an earlier run."""
@@ -252,22 +251,6 @@ class _Run:
         return Checkpoint(self.config.model, self.contract, to_weights(network), info)
 
 
-def hold_out(
-    annotations: list[Annotation], share: float, seed: int
-) -> tuple[list[Annotation], list[Annotation]]:
-    """Split a training split into (train, holdout), class by class; the same for the same seed."""
-    if not share:
-        return annotations, []
-    rng = np.random.default_rng([seed, 0x401D])
-    kept: set[int] = set()
-    labels = np.array([annotation.label for annotation in annotations])
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        kept.update(members[: round(share * len(members))].tolist())
-    inside = [a for i, a in enumerate(annotations) if i not in kept]
-    return inside, [a for i, a in enumerate(annotations) if i in kept]
-
-
 def _evaluate(checkpoint: Checkpoint, annotations: list[Annotation]) -> Evaluation:
     clips, labels = make_clips(annotations, checkpoint.contract)
     with TorchRunner(checkpoint, "fp32", None) as runner:
@@ -278,26 +261,3 @@ def _mean_figures(results: list[StepResult]) -> dict[str, float]:
     names = results[0].parts
     means = {name: sum(float(r.parts[name]) for r in results) / len(results) for name in names}
     return {"loss": sum(float(r.loss.detach()) for r in results) / len(results)} | means
-
-
-def _check_classes(config: TrainConfig, data: AnnotationSet) -> None:
-    if config.model.num_classes != len(data.class_names):
-        raise DataError(
-            f"{data.source} has {len(data.class_names)} classes, the config action_classes "
-            f"{config.model.num_classes}; set action_classes to the number of classes"
-        )
-
-
-def _check_every_class(annotations: list[Annotation], names: tuple[str, ...]) -> None:
-    present = {annotation.label for annotation in annotations}
-    empty = [name for label, name in enumerate(names) if label not in present]
-    if empty:
-        shown = ", ".join(itertools.islice(empty, 5))
-        raise DataError(
-            f"the training split has no clip of {len(empty)} classes ({shown}); add clips of them"
-        )
-
-
-def _data_hash(annotations: list[Annotation]) -> str:
-    text = "\n".join(f"{a.name} {a.label} {a.keypoints.shape}" for a in annotations)
-    return hashlib.sha256(text.encode()).hexdigest()
