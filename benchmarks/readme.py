@@ -152,8 +152,17 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}"
 
 
+def demo(results: dict[str, Any]) -> str:
+    """The end of what the demo prints: the table of what was made."""
+    lines = results["lines"]
+    first = next(index for index, line in enumerate(lines) if line.startswith("What was made"))
+    last = next(index for index, line in enumerate(lines) if line.startswith("Made in"))
+    return "```text\n" + "\n".join(lines[first : last + 1]) + "\n```"
+
+
 #: section -> the result it is made from, and how
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
+    "demo": ("demo", demo),
     "accuracy": ("accuracy", accuracy),
     "seeds": ("accuracy", seeds),
     "latency": ("latency", latency),

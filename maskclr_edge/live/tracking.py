@@ -12,14 +12,19 @@ import numpy.typing as npt
 from maskclr_edge.live.geometry import Array, box_of, confidence_of, likeness, overlap
 
 #: below this likeness a skeleton starts a track of its own
-_LEAST = 0.15
+_LEAST = 0.1
+#: room around a box when overlap is measured, in sizes of the person: people who stand have narrow boxes
+_ROOM = 0.1
 #: a skeleton of less mean confidence starts no track
 _CLEAR = 0.2
 
 
 @dataclass(eq=False)
 class Track:
-    """One person: a number that stays, the last skeleton (V, 3) and when it was seen, in seconds."""
+    """One person: a number that stays, the last skeleton (V, 3) and when it was seen, in seconds.
+
+    The number is 0 until the person was seen a second time.
+    """
 
     number: int
     keypoints: Array
@@ -29,40 +34,59 @@ class Track:
 
 
 class Tracker:
-    """Holds at most ``most`` tracks; one that is not seen for ``patience_s`` ends."""
+    """Holds at most ``most`` tracks; one that is not seen for ``patience_s`` ends.
 
-    def __init__(self, most: int = 8, patience_s: float = 1.0) -> None:
+    A person becomes a track, with a number, when seen a second time: a false find in one frame takes none.
+    """
+
+    def __init__(self, most: int = 8, patience_s: float = 1.5) -> None:
         self.most, self.patience_s = most, patience_s
         self.tracks: list[Track] = []
+        self._once: list[Track] = []  # seen a single time so far
         self._next = 1
 
     def update(self, people: Array, time_s: float) -> list[Track]:
         """Join people (P, V, 3) to tracks; gives the tracks that were seen now, by number."""
         self.tracks = [track for track in self.tracks if time_s - track.time_s <= self.patience_s]
-        scores = np.array(
-            [[_alike(track.keypoints, person) for person in people] for track in self.tracks], dtype=float
-        ).reshape(len(self.tracks), len(people))
-        seen: list[Track] = []
-        free = set(range(len(people)))
-        for row, column in _greedy(scores):
-            track = self.tracks[row]
-            track.keypoints, track.time_s = people[column], time_s
-            free.discard(column)
-            seen.append(track)
-        for column in sorted(free, key=lambda index: -confidence_of(people[index])):
-            if len(self.tracks) < self.most and confidence_of(people[column]) >= _CLEAR:
-                track = Track(self._next, people[column], time_s, time_s)
+        self._once = [track for track in self._once if time_s - track.time_s <= self.patience_s]
+        free = list(range(len(people)))
+        seen = _join(self.tracks, people, free, time_s)  # those with a number choose first
+        again = _join(self._once, people, free, time_s)
+        self._once = [track for track in self._once if track not in again]
+        for track in sorted(again, key=lambda track: -confidence_of(track.keypoints)):
+            if len(self.tracks) < self.most:
+                track.number = self._next
                 self._next += 1
                 self.tracks.append(track)
                 seen.append(track)
+        clear = [index for index in free if confidence_of(people[index]) >= _CLEAR]
+        self._once += [Track(0, people[index], time_s, time_s) for index in clear]
         for track in seen:
             x0, _, x1, y1 = box_of(track.keypoints)
             track.trail = [*track.trail[-29:], (float(x0 + x1) / 2, float(y1))]
         return sorted(seen, key=lambda track: track.number)
 
 
+def _join(tracks: list[Track], people: Array, free: list[int], time_s: float) -> list[Track]:
+    """Join the people numbered in ``free`` to tracks and take them out of it; gives the tracks joined."""
+    scores = np.array(
+        [[_alike(track.keypoints, people[index]) for index in free] for track in tracks], dtype=float
+    ).reshape(len(tracks), len(free))
+    pairs = [(tracks[row], free[column]) for row, column in _greedy(scores)]
+    for track, index in pairs:
+        track.keypoints, track.time_s = people[index], time_s
+        free.remove(index)
+    return [track for track, _ in pairs]
+
+
 def _alike(a: Array, b: Array) -> float:
-    return 0.5 * likeness(a, b) + 0.5 * overlap(box_of(a), box_of(b))
+    return 0.5 * likeness(a, b) + 0.5 * overlap(_roomy(box_of(a)), _roomy(box_of(b)))
+
+
+def _roomy(box: Array) -> Array:
+    room = _ROOM * max(box[2] - box[0], box[3] - box[1])
+    roomy: Array = box + np.array([-room, -room, room, room])
+    return roomy
 
 
 def _greedy(scores: npt.NDArray[np.float64]) -> list[tuple[int, int]]:

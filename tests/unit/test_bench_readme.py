@@ -86,6 +86,10 @@ def results(tmp_path: Path) -> Path:
     contents: dict[str, dict[str, Any]] = {
         "latency": {"measurements": rows, "skipped": [], "packing": packing, "startup": [wait]},
         "accuracy": {"rows": scores, "skipped": []},
+        "demo": {
+            "seconds": 40.0,
+            "lines": ["1 first", "What was made", "| a |", "Made in 40 s, in x.", "next"],
+        },
         "robustness": robust,
         "export_full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
     }
@@ -107,6 +111,7 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     )
     assert "1.025 (1.010 to 1.040)" in filled
     assert "60.4 M parameters" in filled
+    assert "```text\nWhat was made\n| a |\nMade in 40 s, in x.\n```" in filled
     assert "| ce | 2 | 97.00 ± 1.41 |  |  |  |" in filled
     assert "| MaskCLR | 1 | 97.00 | 1 | 46.9 |  |" in filled
     assert "| joints:6 | 65.0 | 80.0 |" in filled
