@@ -68,7 +68,7 @@ def test_the_whole_chain(done: tuple[Path, str]) -> None:
     data = read_annotations(out / "made-up.pkl")
     assert data.made_up
     assert set(data.class_names) == set(demo_chain.REPLAY_MOTIONS)
-    assert read_recording(out / "made-up.npz").frames == 6 * 90
+    assert read_recording(out / "made-up.npz").frames == 6 * 120
     measured = read_result(out / "bench.json")["results"]["measurements"]
     assert {row["runner"] for row in measured} > {"onnxruntime"}
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
