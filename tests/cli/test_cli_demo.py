@@ -73,7 +73,7 @@ def test_the_whole_chain(done: tuple[Path, str]) -> None:
     assert {row["runner"] for row in measured} > {"onnxruntime"}
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
     assert "MADE UP: these 12 clips" in text
-    assert "18 s of MADE-UP people" in text
+    assert "24 s of MADE-UP people" in text
     shown = ("fp32 agrees with the checkpoint", "int8 agrees with the checkpoint", "no TensorRT-RTX engine")
     ending = ("What was made", "bundle/encoder.int8.onnx", "What to type next", "maskclr-edge doctor")
     for line in (*shown, *ending):
