@@ -114,6 +114,11 @@ def _check_destination(ctx: click.Context, param: click.Parameter, value: str | 
     return value
 
 
+def file_size(size: int) -> str:
+    """Bytes as a person reads them, in units of 1000."""
+    return f"{size / 1e6:.2f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
+
+
 def write_json(destination: str, data: Any) -> None:
     """Write ``data`` as JSON to a file, whole or not at all, or to stdout when ``destination`` is ``-``.
 

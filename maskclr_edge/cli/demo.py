@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from maskclr_edge.cli import demo_chain
-from maskclr_edge.cli.console import console, progress
+from maskclr_edge.cli.console import console, file_size, progress
 
 if TYPE_CHECKING:
     from maskclr_edge.bench.suite import Suite
@@ -85,7 +85,7 @@ def _show_checkpoint(screen: Console, chain: "Chain") -> None:
 
     info, names = chain.checkpoint.info, chain.checkpoint.contract.class_names
     millions = parameter_count(chain.checkpoint.config) / 1e6
-    size = _size(chain.file.stat().st_size)
+    size = file_size(chain.file.stat().st_size)
     _say(screen, f"{chain.name}: {millions:.2f} M parameters, {size}, knows {len(names)} actions")
     _say(screen, Text(", ".join(names), style="dim"))
     if "data" in info:
@@ -180,7 +180,7 @@ def _made_table(chain: "Chain", made: "Exported", suite: "Suite") -> Table:
     for name in ("size", "largest error", "fastest p50"):
         table.add_column(name, justify="right")
     for file, what, size, parity, p50 in demo_chain.files(chain, made.bundle, suite):
-        table.add_row(*(Text(cell) for cell in (file, what, _size(size), parity, p50)))
+        table.add_row(*(Text(cell) for cell in (file, what, file_size(size), parity, p50)))
     return table
 
 
@@ -202,7 +202,3 @@ def _next_commands(chain: "Chain") -> Iterator[tuple[str, str]]:
     yield "maskclr-edge live VIDEO.mp4", "what people do in a video (needs the extra live)"
     yield "maskclr-edge export CHECKPOINT --out BUNDLE", "a bundle of your own checkpoint"
     yield "maskclr-edge doctor", "what else this machine could run, and how to get it"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:.2f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

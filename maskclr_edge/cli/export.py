@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from maskclr_edge.cli import export_report
 from maskclr_edge.cli.calibrate import calibration_for, is_table
-from maskclr_edge.cli.console import console, json_option, messages, progress, table, write_json
+from maskclr_edge.cli.console import json_option, messages, progress, write_json
 from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from maskclr_edge.checkpoint import Checkpoint
     from maskclr_edge.deploy.targets import Plan
-    from maskclr_edge.runtime.bundle import Artifact, Bundle
+    from maskclr_edge.runtime.bundle import Bundle
 
 # what a PyTorch file starts with: a zip archive, or a pickle
 _TORCH_FILES = (b"PK\x03\x04", b"\x80")
@@ -143,11 +144,11 @@ def command(
             )
     seconds = time.perf_counter() - start
     left = _left(plan, bundle, out)
-    _show(bundle, out, seconds, json_to)
+    export_report.show(bundle, out, seconds, json_to)
     for name, line in left.items():
         messages().print(f"{name}: to finish on the device, {line}", markup=False, soft_wrap=True)
     if json_to:
-        write_json(json_to, _facts(bundle, seconds) | ({"finish": left} if targets else {}))
+        write_json(json_to, export_report.facts(bundle, seconds) | ({"finish": left} if targets else {}))
 
 
 def _plan(targets: Sequence[str], precision: str | None, engines: Sequence[str], sm: str | None) -> "Plan":
@@ -241,64 +242,3 @@ def _compute_capabilities(text: str) -> tuple[int, ...]:
             raise ConfigError(f"--sm is {text!r}; expected compute capabilities such as 86,89,120")
         found.append(int(digits))
     return tuple(dict.fromkeys(found))
-
-
-def _show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> None:
-    files: dict[str, list[Artifact]] = {}
-    for item in bundle.artifacts:
-        files.setdefault(item.file, []).append(item)  # precisions may share a head
-    rows = [
-        (
-            file,
-            ", ".join(item.precision for item in items),
-            _size(items[0].bytes),
-            _read_back(items[0]),
-            _parity(items[0]),
-            _for(items[0]),
-        )
-        for file, items in files.items()
-    ]
-    columns = ("file", "precision", "size", "read back", "largest error", "runs on")
-    made = f"made in {seconds:.1f} s"
-    note = f"errors are of logits, against the checkpoint; {made}. Try: maskclr-edge bench {shlex.quote(out)}"
-    console(json_to).print(table(f"Bundle {out}", columns, rows, note=note))
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e6:.2f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"
-
-
-def _read_back(item: "Artifact") -> str:
-    """The share of matrix products in each type, as found in the file."""
-    shares = item.read_back.get("gemm_flops") or item.read_back.get("gemm_weights") or {}
-    kinds = {kind: share for kind, share in shares.items() if kind != "frames"}
-    return ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in sorted(kinds.items(), key=_falling))
-
-
-def _falling(pair: tuple[str, float]) -> float:
-    return -pair[1]
-
-
-def _parity(item: "Artifact") -> str:
-    if item.role != "encoder":
-        return ""
-    if item.parity is None:
-        return "needs the GPU"
-    error, largest = item.parity["max_abs_error"], item.parity["max_abs_logit"]
-    return f"{error:.1e} of {largest:.3g}"
-
-
-def _for(item: "Artifact") -> str:
-    built_for: Sequence[str] = (item.built_for or {}).get("sm", ())
-    return ", ".join(item.runners) + (f" ({', '.join(built_for)})" if built_for else "")
-
-
-def _facts(bundle: "Bundle", seconds: float) -> dict[str, Any]:
-    return {
-        "bundle": bundle.path,
-        "seconds": round(seconds, 2),
-        "artifacts": list(bundle.artifacts),
-        "parity": dict(bundle.parity),
-        "built_by": dict(bundle.built_by),
-        "checkpoint": {key: bundle.checkpoint.get(key) for key in ("name", "sha256")},
-    }

@@ -3,7 +3,8 @@
 Python's own unpickler, however restricted, calls what a file names, allocates what a file claims and fills
 a memo table as large as a file says. This reader interprets the opcodes of protocols 0 to 5 that plain data
 needs; the few callables that numpy's and Python's pickles name are symbols here, carried out by hand. Every
-length is checked against what is left of the file.
+length is checked against what is left of the file. The machine and its table of opcodes are one thing to
+read, which is why this module is longer than most.
 """
 
 import os

@@ -1,0 +1,69 @@
+"""What ``maskclr-edge export`` says of the bundle that it made."""
+
+import shlex
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from maskclr_edge.cli.console import console, file_size, table
+
+if TYPE_CHECKING:
+    from maskclr_edge.runtime.bundle import Artifact, Bundle
+
+
+def show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> None:
+    """Print one row a file: size, precision as read back, error against the checkpoint, what runs it."""
+    files: dict[str, list[Artifact]] = {}
+    for item in bundle.artifacts:
+        files.setdefault(item.file, []).append(item)  # precisions may share a head
+    rows = [
+        (
+            file,
+            ", ".join(item.precision for item in items),
+            file_size(items[0].bytes),
+            _read_back(items[0]),
+            _parity(items[0]),
+            _for(items[0]),
+        )
+        for file, items in files.items()
+    ]
+    columns = ("file", "precision", "size", "read back", "largest error", "runs on")
+    made = f"made in {seconds:.1f} s"
+    note = f"errors are of logits, against the checkpoint; {made}. Try: maskclr-edge bench {shlex.quote(out)}"
+    console(json_to).print(table(f"Bundle {out}", columns, rows, note=note))
+
+
+def _read_back(item: "Artifact") -> str:
+    """The share of matrix products in each type, as found in the file."""
+    shares = item.read_back.get("gemm_flops") or item.read_back.get("gemm_weights") or {}
+    kinds = {kind: share for kind, share in shares.items() if kind != "frames"}
+    return ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in sorted(kinds.items(), key=_falling))
+
+
+def _falling(pair: tuple[str, float]) -> float:
+    return -pair[1]
+
+
+def _parity(item: "Artifact") -> str:
+    if item.role != "encoder":
+        return ""
+    if item.parity is None:
+        return "needs the GPU"
+    error, largest = item.parity["max_abs_error"], item.parity["max_abs_logit"]
+    return f"{error:.1e} of {largest:.3g}"
+
+
+def _for(item: "Artifact") -> str:
+    built_for: Sequence[str] = (item.built_for or {}).get("sm", ())
+    return ", ".join(item.runners) + (f" ({', '.join(built_for)})" if built_for else "")
+
+
+def facts(bundle: "Bundle", seconds: float) -> dict[str, Any]:
+    """The bundle as ``--json`` has it."""
+    return {
+        "bundle": bundle.path,
+        "seconds": round(seconds, 2),
+        "artifacts": list(bundle.artifacts),
+        "parity": dict(bundle.parity),
+        "built_by": dict(bundle.built_by),
+        "checkpoint": {key: bundle.checkpoint.get(key) for key in ("name", "sha256")},
+    }
