@@ -11,6 +11,7 @@ EXTRAS = {
     "torch": "train",
     "matplotlib": "train",
     "sklearn": "train",
+    "tensorboard": "tensorboard",
     "onnx": "export",
     "openvino": "openvino",
     "tensorrt": "tensorrt",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @click.option("--pretrained", metavar="CKPT", help="Start from the backbone of a checkpoint, ours or not.")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one key of the config.")
 @click.option("--print-config", is_flag=True, help="Print the config that would be used, and stop.")
+@click.option("--tensorboard", is_flag=True, help="Also write the figures to OUT/tensorboard.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; all cores by default.")
 @json_option("result")
 def command(
@@ -34,6 +35,7 @@ def command(
     pretrained: str | None,
     overrides: tuple[str, ...],
     print_config: bool,
+    tensorboard: bool,
     threads: int | None,
     json_to: str | None,
 ) -> None:
@@ -49,6 +51,7 @@ def command(
       maskclr-edge train penn_action_small --data penn_action_coco17.pkl --out run
       maskclr-edge train penn_action_small --data penn_action_coco17.pkl --out run --resume
       maskclr-edge train penn_action_small --set epochs=10 --set msk_type=none --print-config
+      maskclr-edge train ntu120_oneshot --data ntu120_hrnet.pkl --out run --tensorboard
       torchrun --nproc-per-node 4 -m maskclr_edge train maskclr_train_NTU60_xsub.yaml --data ntu60_hrnet.pkl
     """
     from maskclr_edge.optional import require
@@ -56,6 +59,7 @@ def command(
     torch = require("torch")
     from maskclr_edge.training import (
         STATE_FILE,
+        TensorBoardLog,
         TrainConfig,
         distributed,
         find_config,
@@ -75,7 +79,10 @@ def command(
         torch.set_num_threads(threads)
     annotations = open_dataset(settings)
     silent = distributed.launched_rank() != 0
-    with _watching(settings, silent) as observe:
+    with ExitStack() as stack:
+        observe = None if silent else stack.enter_context(_watching(settings))
+        if tensorboard and observe is not None:
+            observe = _both(observe, stack.enter_context(closing(TensorBoardLog(out))))
         try:
             result = train(settings, annotations, out, resume=resume, pretrained=pretrained, observe=observe)
         except KeyboardInterrupt:
@@ -89,12 +96,17 @@ def command(
         _report(result, annotations.made_up, json_to)
 
 
+def _both(first: Callable[[Event], None], second: Callable[[Event], None]) -> Callable[[Event], None]:
+    def observe(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return observe
+
+
 @contextmanager
-def _watching(settings: TrainConfig, silent: bool) -> Iterator[Callable[[Event], None] | None]:
+def _watching(settings: TrainConfig) -> Iterator[Callable[[Event], None]]:
     """A progress bar and a line an epoch on stderr; a line an epoch alone where that is no terminal."""
-    if silent:
-        yield None
-        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     screen = messages()
@@ -126,7 +138,7 @@ def _line(event: Event) -> str:
     return "  ".join([*losses, *shares, f"{event.figures['clips_per_second']:.0f} clips/s"])
 
 
-_LOSSES = ("loss", "ce", "ce_masked", "scl", "ccl")
+_LOSSES = ("loss", "ce", "ce_masked", "supcon", "supcon_masked", "scl", "ccl")
 _SHARES = (("train_top1", "train top-1"), ("top1", "holdout top-1"), ("top5", "holdout top-5"))
 
 

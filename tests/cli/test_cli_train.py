@@ -83,3 +83,16 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys, batch, hint, ep
     assert code == 130 and hint in capsys.readouterr().err
     if epochs:
         assert read_checkpoint(tmp_path / "run" / "latest.safetensors").info["epochs"] == epochs
+
+
+def test_tensorboard_holds_the_figures_of_the_log(tmp_path):
+    pytest.importorskip("tensorboard", reason="the extra tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    out = tmp_path / "run"
+    keys = ["--set", "epochs=2", "--set", "ema=0", *TINY]
+    assert invoke("made_up_tiny", "--out", str(out), *keys, "--tensorboard").exit_code == 0
+    events = EventAccumulator(str(out / "tensorboard")).Reload()
+    log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    assert [e.value for e in events.Scalars("epoch/loss")] == pytest.approx([line["loss"] for line in log])
+    assert len(events.Scalars("step/lr")) == events.Scalars("epoch/loss")[-1].step
