@@ -1,13 +1,63 @@
-"""Which clips a run trains on, which it holds out, and whether they fit the config."""
+"""Which clips a run trains on, in which order, which it holds out, and whether they fit the config."""
 
 import hashlib
 import itertools
 
 import numpy as np
+import numpy.typing as npt
 
 from maskclr_edge.data import Annotation, AnnotationSet
-from maskclr_edge.errors import DataError
+from maskclr_edge.errors import ConfigError, DataError
+from maskclr_edge.evaluation.oneshot import EXEMPLAR_SPLIT, ONESHOT_CLASSES
 from maskclr_edge.training.config import TrainConfig
+
+
+def choose_clips(config: TrainConfig, data: AnnotationSet) -> tuple[list[Annotation], list[Annotation]]:
+    """The clips to train on and those held out, checked against the config's classes.
+
+    A class head trains on the config's split; an embedding head on all clips of the classes that one-shot
+    evaluation has no exemplar of. Raises DataError and ConfigError for what does not fit.
+    """
+    if config.model.head == "embed":
+        if config.holdout:
+            raise ConfigError("holdout is for a class head; one-shot training keeps the last epoch")
+        return auxiliary_clips(data), []
+    check_classes(config, data)
+    chosen, held_out = hold_out(data.split(config.train_split), config.holdout, config.seed)
+    check_every_class(chosen, data.class_names)
+    return chosen, held_out
+
+
+def auxiliary_clips(data: AnnotationSet) -> list[Annotation]:
+    """What one-shot training may see: clips of all classes that are not exemplars'.
+
+    Those are the classes of the split ``oneshot_train`` where the file has it, else every sixth of NTU RGB+D
+    120's (MotionBERT lib/data/dataset_action.py, NTURGBD1Shot). Raises DataError where too few are left.
+    """
+    novel = set(ONESHOT_CLASSES)
+    if EXEMPLAR_SPLIT in data.splits:
+        novel = {annotation.label for annotation in data.split(EXEMPLAR_SPLIT)}
+    chosen = [annotation for annotation in data.annotations if annotation.label not in novel]
+    classes = {annotation.label for annotation in chosen}
+    if len(classes) < 2:
+        raise DataError(
+            f"{data.source} has {len(classes)} classes besides the {len(novel)} that one-shot evaluation "
+            "keeps for itself; training needs 2 at least: give the file of all classes (ntu120_hrnet.pkl)"
+        )
+    return chosen
+
+
+def epoch_order(
+    labels: npt.NDArray[np.int64], per_class: int, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """An epoch's clips in random order, in groups of ``per_class`` of one class; what fills no group waits."""
+    if per_class == 1:
+        return rng.permutation(len(labels))
+    groups = []
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        groups.append(members[: len(members) // per_class * per_class].reshape(-1, per_class))
+    return rng.permutation(np.concatenate(groups)).reshape(-1)
 
 
 def hold_out(

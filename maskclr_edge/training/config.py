@@ -18,6 +18,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": ("exponential", "cosine"),
     "precision": ("fp32", "bf16"),
     "msk_type": ("none", "tm", "agpm"),
+    "mask_span": ("clip", "frame", "mixed"),
     "ce_type": ("ce", "avgce"),
     "confidence_order": ("h36m", "legacy"),
     "absent": ("zeros", "projected"),
@@ -52,6 +53,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "msk_path_start_epoch": (0, 100_000),
     "ccl": (0, 1000),
     "scl": (0, 1000),
+    "n_views": (1, 64),
     "sample_temperature": (1e-3, 100),
     "class_temperature": (1e-3, 100),
 }
@@ -70,7 +72,9 @@ class TrainConfig:
     the clips. time_crop: smallest share of a recording that a training clip spans.
     ema: decay of the moving average of the weights that is evaluated and kept (0: none).
     msk_type, mask_th, mask_ratio, mask_tau, msk_path_start_epoch, ccl, scl, ce_type: the masked pathway of
-    MaskCLR. Learning rates and weight decay per step of AdamW; ``lr_decay`` per epoch ("exponential").
+    MaskCLR. mask_span: frames that share a mask, the whole "clip", one "frame", or "mixed" (drawn).
+    n_views: clips of one class that a batch of one-shot training (``model_version: embed``) puts together.
+    Learning rates and weight decay per step of AdamW; ``lr_decay`` per epoch ("exponential").
     Raises ConfigError for an unknown key or a value out of range.
     """
 
@@ -116,10 +120,12 @@ class TrainConfig:
     mask_th: float = 0.2
     mask_ratio: tuple[float, float] = (0.5, 0.5)
     mask_tau: float = 0.75
+    mask_span: str = "clip"
     msk_path_start_epoch: float = 300
     ce_type: str = "ce"
     ccl: float = 0.0
     scl: float = 0.0
+    n_views: int = 2
     sample_temperature: float = 0.5
     class_temperature: float = 0.07
 
@@ -141,6 +147,8 @@ class TrainConfig:
             object.__setattr__(self, name, _pair(name, getattr(self, name), low))
         if self.mask_ratio[1] >= 1:
             raise ConfigError(f"mask_ratio is {self.mask_ratio!r}; a clip needs joints that stay (below 1)")
+        if self.model.head == "embed" and self.n_views < 2:
+            raise ConfigError("n_views is 1; one-shot training compares 2 clips of a class, or more")
         if self.clip_len > self.model.maxlen:
             raise ConfigError(f"clip_len {self.clip_len} is above maxlen {self.model.maxlen}; raise maxlen")
         for f in fields(self):
@@ -196,6 +204,8 @@ class TrainConfig:
                 raise ConfigError(f"unknown config key {key!r}{closest(key, known)}")
         model = ModelConfig.from_yaml_dict({key: value for key, value in values.items() if key in of_model})
         chosen = {key: _plain(value) for key, value in values.items() if key in own}
+        if model.head == "embed" and "temp" in values:  # upstream's name, read by its one-shot training alone
+            chosen.setdefault("class_temperature", _plain(values["temp"]))
         unused = {key: value for key, value in values.items() if key not in own and key not in of_model}
         return cls(model=model, unused=unused, **chosen)
 

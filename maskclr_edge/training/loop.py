@@ -17,13 +17,14 @@ from torch.nn.parallel import DistributedDataParallel
 from maskclr_edge.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from maskclr_edge.data import Annotation, AnnotationSet, make_clips
 from maskclr_edge.errors import ConfigError, DataError, TrainingError
-from maskclr_edge.evaluation import Evaluation, evaluate
+from maskclr_edge.evaluation import Evaluation, evaluate, evaluate_oneshot
+from maskclr_edge.evaluation.oneshot import EXEMPLAR_SPLIT, TEST_SPLIT
 from maskclr_edge.files import write_atomically
 from maskclr_edge.model import ActionNet, Regularisation, load_backbone, to_weights
 from maskclr_edge.runtime.torch_runner import TorchRunner
 from maskclr_edge.training import distributed
 from maskclr_edge.training.augment import training_batch
-from maskclr_edge.training.clip_choice import check_classes, check_every_class, data_hash, hold_out
+from maskclr_edge.training.clip_choice import choose_clips, data_hash, epoch_order
 from maskclr_edge.training.config import TrainConfig
 from maskclr_edge.training.pathways import PackedBatch, Pathways, StepResult, pack
 from maskclr_edge.training.schedule import MovingAverage, make_optimiser, rate_factor, set_rates
@@ -93,19 +94,19 @@ class _Run:
         device: torch.device,
         observe: Callable[[Event], None],
     ) -> None:
-        check_classes(config, data)
         self.config, self.data, self.out, self.device, self.observe = config, data, out, device, observe
         self.contract = config.contract(data.class_names)
-        chosen, self.held_out = hold_out(data.split(config.train_split), config.holdout, config.seed)
-        check_every_class(chosen, data.class_names)
+        chosen, self.held_out = choose_clips(config, data)
         self.store = ClipStore.from_annotations(chosen, self.contract)
-        self.batch = min(config.batch_size, len(self.store))
+        self.per_class = config.n_views if config.model.head == "embed" else 1
+        usable = len(epoch_order(self.store.labels, self.per_class, np.random.default_rng(0)))
+        self.batch = min(config.batch_size, usable)
         if self.batch % (distributed.world_size() * config.accumulate):
             raise ConfigError(
                 f"batch_size {self.batch} does not divide by {distributed.world_size()} processes times "
                 f"accumulate {config.accumulate}; choose one that does"
             )
-        self.steps = max(1, len(self.store) // self.batch)
+        self.steps = max(1, usable // max(1, self.batch))
         torch.manual_seed(config.seed)
         regularisation = Regularisation(dropout=config.dropout_ratio, drop_path=config.drop_path)
         self.model = ActionNet(config.model, regularisation).to(device)
@@ -150,13 +151,15 @@ class _Run:
             figures = _mean_figures(results)
             for name, value in figures.items():
                 sums[name] = sums.get(name, 0.0) + value
-            right += sum(int((r.logits.argmax(dim=1) == r.labels).sum()) for r in results)
+            right += sum(_count_right(result) for result in results)
             seen += sum(len(r.labels) for r in results)
             rate = seen / (time.perf_counter() - began)
             extra = {"lr": self.config.lr_backbone * factor, "clips_per_second": rate}
             self.observe(Event("step", epoch + 1, step + 1, self.steps, figures | extra))
         figures = {name: value / self.steps for name, value in sums.items()}
-        figures |= extra | {"train_top1": 100 * right / seen}
+        figures |= extra
+        if self.config.model.head == "class":
+            figures["train_top1"] = 100 * right / seen
         self.progress.epoch = epoch + 1
         self._save(figures)
         self.observe(Event("epoch", epoch + 1, self.steps, self.steps, figures))
@@ -164,7 +167,7 @@ class _Run:
     def _batches(self, epoch: int) -> Iterator[tuple[int, list[PackedBatch]]]:
         """The epoch's batches in this process's share; every draw is seeded by (seed, epoch, step)."""
         config = self.config
-        order = np.random.default_rng([config.seed, epoch]).permutation(len(self.store))
+        order = epoch_order(self.store.labels, self.per_class, np.random.default_rng([config.seed, epoch]))
         share = self.batch // config.accumulate
         for step in range(self.steps):
             rng = np.random.default_rng([config.seed, epoch, step])
@@ -225,11 +228,16 @@ class _Run:
     def finish(self) -> TrainResult:
         """Report the val split once, with the kept weights, and write it into the checkpoint."""
         path = self.out / BEST
-        if distributed.rank() != 0 or self.config.val_split not in self.data.splits:
+        split = TEST_SPLIT if self.config.model.head == "embed" else self.config.val_split
+        if distributed.rank() != 0 or split not in self.data.splits:
             return TrainResult(path, self.progress.epoch, None, self.progress.history)
         checkpoint = read_checkpoint(path)
-        result = _evaluate(checkpoint, self.data.split(self.config.val_split))
-        checkpoint.info["val"] = {"split": self.config.val_split, **result.summary()}
+        annotations = self.data.split(split)
+        if self.config.model.head == "embed":
+            result = _evaluate_oneshot(checkpoint, self.data.split(EXEMPLAR_SPLIT), annotations)
+        else:
+            result = _evaluate(checkpoint, annotations)
+        checkpoint.info["val"] = {"split": split, **result.summary()}
         write_checkpoint(path, checkpoint)
         return TrainResult(path, self.progress.epoch, result, self.progress.history)
 
@@ -255,6 +263,18 @@ def _evaluate(checkpoint: Checkpoint, annotations: list[Annotation]) -> Evaluati
     clips, labels = make_clips(annotations, checkpoint.contract)
     with TorchRunner(checkpoint, "fp32", None) as runner:
         return evaluate(runner.infer, clips, labels)
+
+
+def _evaluate_oneshot(
+    checkpoint: Checkpoint, exemplars: list[Annotation], annotations: list[Annotation]
+) -> Evaluation:
+    anchors, clips = make_clips(exemplars, checkpoint.contract), make_clips(annotations, checkpoint.contract)
+    with TorchRunner(checkpoint, "fp32", None) as runner:
+        return evaluate_oneshot(runner.infer, *anchors, *clips)[0]
+
+
+def _count_right(result: StepResult) -> int:
+    return 0 if result.logits is None else int((result.logits.argmax(dim=1) == result.labels).sum())
 
 
 def _mean_figures(results: list[StepResult]) -> dict[str, float]:

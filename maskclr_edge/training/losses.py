@@ -17,20 +17,27 @@ def sample_contrastive(standard: Tensor, masked: Tensor, temperature: float = 0.
 
 
 def class_contrastive(standard: Tensor, masked: Tensor, labels: Tensor, temperature: float = 0.07) -> Tensor:
-    """Supervised contrastive loss over both views: clips of one class attract, others repel.
+    """Supervised contrastive loss over both views of each clip, its own second view among the positives.
 
-    For each view, the mean log probability of its positives (every other view of its class, its own second
-    view among them), averaged over views. Source: MaskCLR, class contrastive loss; Khosla et al. 2020,
-    equation 2.
+    Source: MaskCLR, class contrastive loss.
     """
-    similarity = _similarities(torch.cat((standard, masked)), temperature)
+    return supervised_contrastive(torch.cat((standard, masked)), torch.cat((labels, labels)), temperature)
+
+
+def supervised_contrastive(features: Tensor, labels: Tensor, temperature: float) -> Tensor:
+    """Views (N, D) of one class attract, others repel.
+
+    For each view, the mean log probability of its positives (every other view of its class), averaged over
+    the views that have any. Source: Khosla et al. 2020, equation 2.
+    """
+    similarity = _similarities(features, temperature)
     log_probability = F.log_softmax(similarity, dim=1)
-    both = torch.cat((labels, labels))
-    positive = both[:, None] == both[None, :]
+    positive = labels[:, None] == labels[None, :]
     positive.fill_diagonal_(False)
+    count = positive.sum(dim=1)
     # the diagonal is -inf and never positive; where() keeps inf * 0 out of the sum
-    chosen = torch.where(positive, log_probability, log_probability.new_zeros(()))
-    return -(chosen.sum(dim=1) / positive.sum(dim=1)).mean()
+    chosen = torch.where(positive, log_probability, log_probability.new_zeros(())).sum(dim=1)
+    return -(chosen / count.clamp_min(1)).sum() / (count > 0).sum().clamp_min(1)
 
 
 def _similarities(features: Tensor, temperature: float) -> Tensor:

@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from maskclr_edge.errors import ConfigError
 from maskclr_edge.model import ActionNet
+from maskclr_edge.model.action import ClassHead
 from maskclr_edge.model.masking import probabilistic_mask, targeted_mask
 from maskclr_edge.training import distributed
 from maskclr_edge.training.config import TrainConfig
-from maskclr_edge.training.losses import class_contrastive, sample_contrastive
+from maskclr_edge.training.losses import class_contrastive, sample_contrastive, supervised_contrastive
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,8 @@ class PackedBatch:
     """Clips as the persons that are there, with the noise that their masks are drawn by.
 
     persons: (P, T, 17, 3); ``slots``: (N, M) rows of ``persons`` that fill each clip; all absent persons
-    share one row of zeros, so that they cost one encoding a batch. uniform: (P, 17) in (0, 1), ratio: (P,).
+    share one row of zeros, so that they cost one encoding a batch. uniform: (P, T, 17) in (0, 1), ratio:
+    (P, T), both equal in frames that share a mask; span: (P, T), the first frame of those.
     """
 
     persons: Tensor
@@ -33,6 +34,7 @@ class PackedBatch:
     labels: Tensor
     uniform: Tensor
     ratio: Tensor
+    span: Tensor
 
     def to(self, device: torch.device) -> "PackedBatch":
         """The batch on a device."""
@@ -51,8 +53,9 @@ def pack(
     The mask noise is drawn for every slot of the whole batch, so that neither packing nor the number of
     processes changes a draw.
     """
-    uniform = rng.random((*clips.shape[:2], 17), dtype=np.float32)[own].reshape(-1, 17)
-    ratio = rng.uniform(*config.mask_ratio, clips.shape[:2]).astype(np.float32)[own].reshape(-1)
+    uniform, ratio, span = (
+        part[own].reshape(-1, *part.shape[2:]) for part in mask_noise(clips.shape, config, rng)
+    )
     clips, labels = clips[own], labels[own]
     count, slots_per_clip = clips.shape[:2]
     flat = clips.reshape(-1, *clips.shape[2:])
@@ -69,39 +72,71 @@ def pack(
         labels=torch.from_numpy(labels),
         uniform=torch.from_numpy(uniform[rows]),
         ratio=torch.from_numpy(ratio[rows]),
+        span=torch.from_numpy(span[rows]),
     )
 
 
-def pathway_mask(importance: Tensor, batch: PackedBatch, config: TrainConfig) -> Tensor:
-    """Joints to hide, bool (P, T, 17), the same in every frame; from importance (P, T, 17)."""
-    average = importance.mean(dim=1)  # (P, 17)
-    if config.msk_type == "tm":
-        mask = targeted_mask(average, config.mask_th)
+def mask_noise(
+    shape: tuple[int, ...], config: TrainConfig, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Noise (N, M, T, 17), ratios (N, M, T) and first frames (N, M, T) of masks of clips of a shape.
+
+    A mask holds for the whole clip ("clip"), for one frame ("frame"), or ("mixed") for stretches whose
+    length is drawn for each person, log-uniformly from one frame up; a fifth of the persons keep one mask.
+    """
+    slots, frames = shape[:2], shape[2]
+    if config.mask_span == "mixed":
+        lengths = np.minimum(frames, frames ** rng.uniform(0, 1.25, slots)).astype(np.int64)
     else:
-        mask = probabilistic_mask(average, batch.uniform, batch.ratio, config.mask_tau)
+        lengths = np.full(slots, 1 if config.mask_span == "frame" else frames)
+    time = np.arange(frames)
+    span = time - time % lengths[..., None]  # (N, M, T)
+    uniform = rng.random((*slots, frames, 17), dtype=np.float32)
+    ratio = rng.uniform(*config.mask_ratio, (*slots, frames)).astype(np.float32)
+    return np.take_along_axis(uniform, span[..., None], 2), np.take_along_axis(ratio, span, 2), span
+
+
+def pathway_mask(importance: Tensor, batch: PackedBatch, config: TrainConfig) -> Tensor:
+    """Joints to hide, bool (P, T, 17), from importance (P, T, 17), which is averaged where a mask holds."""
+    shared = _span_means(importance, batch.span)
+    if config.msk_type == "tm":
+        mask = targeted_mask(shared, config.mask_th)
+    else:
+        mask = probabilistic_mask(shared, batch.uniform, batch.ratio, config.mask_tau)
     # an absent person stays absent: it has no joints to hide
-    mask = mask & batch.persons.flatten(1).any(dim=1, keepdim=True)
-    return mask[:, None, :].expand(importance.shape)
+    return mask & batch.persons.flatten(1).any(dim=1)[:, None, None]
+
+
+def _span_means(importance: Tensor, span: Tensor) -> Tensor:
+    """Each frame's importance (P, T, 17) replaced by the mean over the frames that share its mask."""
+    where = span[..., None].expand_as(importance)
+    means = torch.zeros_like(importance).scatter_reduce(1, where, importance, "mean", include_self=False)
+    return means.gather(1, where)
 
 
 @dataclass(frozen=True, eq=False)
 class StepResult:
-    """Loss with gradient, its parts without, and standard logits and labels of the global batch."""
+    """Loss with gradient, its parts without, and labels and standard logits of the global batch.
+
+    logits: None for an embedding head.
+    """
 
     loss: Tensor
     parts: dict[str, Tensor]
-    logits: Tensor
+    logits: Tensor | None
     labels: Tensor
 
 
 class Pathways(nn.Module):
-    """The network with its training losses; what distributed training wraps."""
+    """The network with its training losses; what distributed training wraps.
+
+    A class head learns by cross-entropy, an embedding head (one-shot) by the supervised contrastive loss.
+    """
 
     def __init__(self, model: ActionNet, config: TrainConfig) -> None:
         super().__init__()
-        if model.config.head != "class":
-            raise ConfigError("model_version is 'embed'; classes are trained with 'class' (or use one-shot)")
         self.model, self.config = model, config
+        self.objective = "ce" if isinstance(model.head, ClassHead) else "supcon"
 
     def forward(self, batch: PackedBatch, masked: bool) -> StepResult:
         """Run one step; ``masked`` adds the masked pathway and its losses."""
@@ -112,15 +147,15 @@ class Pathways(nn.Module):
             representation = model.backbone(batch.persons)
         features, labels = self._gather(representation, batch)
         hidden, logits = self._head(features)
-        parts = {"ce": self._cross_entropy(logits, labels)}
-        loss = parts["ce"]
+        loss = self._objective(hidden, logits, labels)
+        parts = {self.objective: loss}
         if masked:
             mask = self.mask(importance, batch)
             hidden_features, _ = self._gather(model.backbone(batch.persons, mask), batch)
             masked_hidden, masked_logits = self._head(hidden_features)
             if config.ce_type == "avgce":
-                parts["ce_masked"] = self._cross_entropy(masked_logits, labels)
-                loss = (loss + parts["ce_masked"]) / 2
+                parts[f"{self.objective}_masked"] = self._objective(masked_hidden, masked_logits, labels)
+                loss = (loss + parts[f"{self.objective}_masked"]) / 2
             if config.scl:
                 parts["scl"] = sample_contrastive(hidden, masked_hidden, config.sample_temperature)
                 loss = loss + config.scl * parts["scl"]
@@ -128,7 +163,7 @@ class Pathways(nn.Module):
                 parts["ccl"] = class_contrastive(hidden, masked_hidden, labels, config.class_temperature)
                 loss = loss + config.ccl * parts["ccl"]
         detached = {name: value.detach() for name, value in parts.items()}
-        return StepResult(loss, detached, logits.detach(), labels)
+        return StepResult(loss, detached, None if logits is None else logits.detach(), labels)
 
     def mask(self, importance: Tensor, batch: PackedBatch) -> Tensor:
         """Joints to hide, see ``pathway_mask``."""
@@ -140,12 +175,15 @@ class Pathways(nn.Module):
         features = per_person[batch.slots].mean(dim=1)
         return distributed.gather(features), distributed.gather(batch.labels)
 
-    def _head(self, features: Tensor) -> tuple[Tensor, Tensor]:
+    def _head(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
         """Hidden features and logits, in float32: the head is small and its batch norm wants precision."""
         head = self.model.head
         with torch.autocast(features.device.type, enabled=False):
             hidden = head.hidden(features.float())
-            return hidden, head.fc2(hidden)  # type: ignore[operator]  # a class head, see __init__
+            return hidden, head.fc2(hidden) if isinstance(head, ClassHead) else None
 
-    def _cross_entropy(self, logits: Tensor, labels: Tensor) -> Tensor:
+    def _objective(self, hidden: Tensor, logits: Tensor | None, labels: Tensor) -> Tensor:
+        """What one pathway is trained for."""
+        if logits is None:
+            return supervised_contrastive(hidden, labels, self.config.class_temperature)
         return F.cross_entropy(logits, labels, label_smoothing=self.config.label_smoothing)

@@ -131,3 +131,41 @@ def test_a_full_disk_leaves_the_last_good_files(made_up, tmp_path, monkeypatch):
     with pytest.raises(Exception, match="No space left"):
         train(config_of(epochs=1, seed=1), made_up, tmp_path / "other")
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+
+
+def oneshot_set(count=90):
+    """Made-up clips of six classes, of which the last two are exemplars' only: one exemplar each."""
+    names = ("squat", "pullup", "jumping_jacks", "situp", "bench_press", "jump_rope")
+    data = made_up_clips(count, seed=2, classes=names)
+    novel = [one for one in data.annotations if one.label >= 4]
+    exemplars = [next(one.name for one in novel if one.label == label) for label in (4, 5)]
+    rest = tuple(one.name for one in novel if one.name not in exemplars)
+    return dataclasses.replace(data, splits={"oneshot_train": tuple(exemplars), "oneshot_val": rest})
+
+
+def test_oneshot_training_sees_no_exemplar_class_and_names_its_clips(tmp_path):
+    data = oneshot_set()
+    config = config_of(model_version="embed", action_classes=6, epochs=6, **METHOD)
+    result = train(config, data, tmp_path / "run")
+    assert result.val is not None and result.val.count == len(data.splits["oneshot_val"])
+    assert result.val.top1 > 60  # two classes: chance is 50
+    checkpoint = read_checkpoint(result.checkpoint)
+    assert checkpoint.config.head == "embed"
+    assert checkpoint.info["clips"] == sum(one.label < 4 for one in data.annotations)
+    assert checkpoint.info["val"]["split"] == "oneshot_val"
+    history = losses(tmp_path / "run")
+    assert history[-1] < history[1]
+    assert "train_top1" not in result.history[-1]
+
+
+def test_oneshot_training_without_exemplars_reports_no_val_and_refuses_what_it_cannot_use(tmp_path):
+    data = made_up_clips(60, seed=2, classes=("squat", "pullup", "jumping_jacks", "situp", "bench_press"))
+    config = config_of(model_version="embed", action_classes=5, epochs=1)
+    result = train(config, data, tmp_path / "run")  # labels 1 to 4: label 0 is one of NTU 120's novel classes
+    assert result.val is None
+    assert read_checkpoint(result.checkpoint).info["clips"] == sum(one.label > 0 for one in data.annotations)
+    with pytest.raises(ConfigError, match="holdout"):
+        train(config_of(model_version="embed", holdout=0.2), data, tmp_path / "other")
+    few = made_up_clips(20, seed=2, classes=("squat", "pullup"))
+    with pytest.raises(DataError, match="file of all classes"):
+        train(config, few, tmp_path / "other")

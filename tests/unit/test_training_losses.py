@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
-from maskclr_edge.training.losses import class_contrastive, sample_contrastive  # noqa: E402
+from maskclr_edge.training.losses import (  # noqa: E402
+    class_contrastive,
+    sample_contrastive,
+    supervised_contrastive,
+)
 
 
 def unit(rows):
@@ -67,6 +71,17 @@ def test_losses_equal_the_literal_formulas(temperature):
     assert class_contrastive(standard, masked, labels, temperature).item() == pytest.approx(
         slow_class_loss(standard, masked, labels.tolist(), temperature), rel=1e-4
     )
+
+
+def test_a_view_without_a_positive_counts_for_nothing_but_still_repels():
+    features, labels = draws(3)[0], torch.tensor([0, 0, 1, 2, 2, 2])
+    views = unit(features)
+    scores = np.exp(views @ views.T / 0.2)
+    below = scores.sum(axis=1) - scores.diagonal()
+    pairs = {0: [1], 1: [0], 3: [4, 5], 4: [3, 5], 5: [3, 4]}
+    each = [-np.mean([math.log(scores[i, k] / below[i]) for k in others]) for i, others in pairs.items()]
+    assert supervised_contrastive(features, labels, 0.2).item() == pytest.approx(np.mean(each), rel=1e-4)
+    assert supervised_contrastive(features[:2], torch.tensor([0, 1]), 0.2).item() == 0
 
 
 def test_temperatures_act():

@@ -5,9 +5,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="training needs PyTorch")
 from maskclr_edge.data import made_up_clips, make_clips  # noqa: E402
-from maskclr_edge.errors import ConfigError  # noqa: E402
 from maskclr_edge.model import ActionNet  # noqa: E402
 from maskclr_edge.training import TrainConfig, find_config  # noqa: E402
+from maskclr_edge.training.losses import supervised_contrastive  # noqa: E402
 from maskclr_edge.training.pathways import Pathways, pack  # noqa: E402
 
 METHOD = {"msk_type": "agpm", "ce_type": "avgce", "scl": 0.5, "ccl": 0.5, "dropout_ratio": 0.0}
@@ -70,7 +70,43 @@ def test_every_loss_has_a_gradient_in_every_weight(token):
     assert missing == []
 
 
-def test_an_embedding_head_is_refused():
-    config = TrainConfig.from_yaml(find_config("made_up_tiny"), {"model_version": "embed"})
-    with pytest.raises(ConfigError, match="embed"):
-        Pathways(ActionNet(config.model), config)
+@pytest.mark.parametrize("span", ["clip", "frame", "mixed"])
+def test_a_mask_holds_for_its_span_and_hides_the_share_asked(span):
+    config, pathways, clips, labels = make(msk_type="agpm", mask_span=span, mask_ratio=[0.1, 0.9])
+    batch = pack(clips, labels, config, np.random.default_rng(0), slice(None))
+    _, importance = pathways.model.backbone(batch.persons, importance=True)
+    mask = pathways.mask(importance, batch)
+    there = batch.persons.flatten(1).any(dim=1)
+    spans = batch.span[there]
+    expected = {"clip": {1}, "frame": {config.clip_len}}
+    found = {len(set(row.tolist())) for row in spans}
+    assert found == expected[span] if span in expected else len(found) > 3
+    for row, firsts in zip(mask[there], spans, strict=True):
+        assert torch.equal(row, row[firsts])  # equal in every frame to the first of its span
+    ratios = batch.ratio[there]
+    assert torch.equal(mask[there].sum(dim=2), torch.round(ratios * 17).long().clamp(0, 16))
+
+
+def test_importance_is_averaged_over_the_frames_that_share_a_mask():
+    config, pathways, clips, labels = make(msk_type="tm", mask_th=0.999999, mask_span="mixed")
+    batch = pack(clips[:, :1], labels, config, np.random.default_rng(1), slice(None))
+    importance = torch.rand(batch.persons.shape[:3], generator=torch.Generator().manual_seed(0))
+    mask = pathways.mask(importance, batch)
+    for person, firsts in enumerate(batch.span.tolist()):
+        for first in set(firsts):
+            frames = [frame for frame, of in enumerate(firsts) if of == first]
+            top = importance[person, frames].mean(dim=0).argmax()
+            assert mask[person, frames].nonzero()[:, 1].unique().tolist() == [top.item()]
+
+
+def test_an_embedding_head_learns_by_the_supervised_contrastive_loss():
+    config, pathways, clips, labels = make(model_version="embed", class_temperature=0.1)
+    batch = pack(clips, labels, config, np.random.default_rng(0), slice(None))
+    alone = pathways(batch, masked=False)
+    assert alone.logits is None
+    hidden = pathways.model.head.hidden(pathways.model.features(torch.from_numpy(clips)))
+    torch.testing.assert_close(alone.loss, supervised_contrastive(hidden, batch.labels, 0.1))
+    both = pathways(batch, masked=True)
+    assert set(both.parts) == {"supcon", "supcon_masked", "scl", "ccl"}
+    both.loss.backward()
+    assert [name for name, p in pathways.model.named_parameters() if p.grad is None] == []
