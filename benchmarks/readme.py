@@ -148,6 +148,21 @@ def robustness_cells(results: dict[str, Any]) -> str:
     return markdown_table(["corruption", *names], rows, "l" + "r" * len(names))
 
 
+def training(results: dict[str, Any]) -> str:
+    """Training clips a second of the upstream loop's form and of ours."""
+    names = {
+        "upstream_form": "the upstream loop's form",
+        "ours": "`maskclr-edge train`, one process",
+        "ours_torchrun": "`torchrun -m maskclr_edge train`, one process a core",
+    }
+    median = results["median"]
+    rows = [
+        [name, f"{median[key]:.0f}", f"{median[key] / median['upstream_form']:.2f}"]
+        for key, name in names.items()
+    ]
+    return markdown_table(["training", "clips/s", "times upstream's"], rows, "lrr")
+
+
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}"
 
@@ -171,6 +186,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "startup": ("latency", startup),
     "robustness": ("robustness", robustness),
     "robustness_cells": ("robustness", robustness_cells),
+    "training": ("training_throughput", training),
     "full_size": ("export_full_size", full_size),
 }
 

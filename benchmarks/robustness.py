@@ -7,7 +7,8 @@
 
 A group is a name and a pattern of checkpoints or bundles, one a seed, compared in sorted order. Each finished
 pass is kept under --keep at once: a run that was stopped goes on, and --missing names what is left to do.
-Writes benchmarks/results/YYYY-MM-DD_robustness.json and the figure docs/robustness.png.
+Writes benchmarks/results/YYYY-MM-DD_robustness.json and the figure docs/robustness.png. With --holdout 0.25
+--split train --name ablation it does the same for models trained with --set holdout=0.25, away from val.
 """
 
 import argparse
@@ -69,6 +70,7 @@ def parser() -> argparse.ArgumentParser:
     option = result.add_argument
     option("--data", type=Path, required=True, help="annotation file, pyskl pickle")
     option("--split", default="val")
+    option("--holdout", type=float, default=0.0, help="only what training holds out of the split: its share")
     option("--baseline", required=True, metavar="[NAME=]GLOB")
     option("--method", action="append", required=True, metavar="[NAME=]GLOB", help="may be repeated")
     option("--corrupt", action="append", metavar="SPEC", help="may be repeated; all by default")
@@ -80,8 +82,9 @@ def parser() -> argparse.ArgumentParser:
     option("--batch", type=int, default=64)
     option("--keep", type=Path, default=Path("runs/robustness"), help="folder of finished passes")
     option("--missing", action="store_true", help="name the passes that are left, and stop")
+    option("--name", default="robustness", help="of the result file and the figure")
     option("--out", type=Path, default=ROOT / "benchmarks" / "results")
-    option("--plot", type=Path, default=ROOT / "docs" / "robustness.png")
+    option("--plots", type=Path, default=ROOT / "docs", help="folder of the figure")
     return result
 
 
@@ -141,20 +144,25 @@ class Suite:
         skipped: dict[str, str] = {}
         for one in (one for found in results.values() for one in found):
             skipped |= one.skipped
-        self.arguments.plot.parent.mkdir(parents=True, exist_ok=True)
+        self.arguments.plots.mkdir(parents=True, exist_ok=True)
         title = f"{self.arguments.data.stem}, {self.arguments.split}"
-        draw_robustness(self.arguments.plot, self.curves(cells), title=title)
+        if self.arguments.holdout:
+            title += f", its last {100 * self.arguments.holdout:g} % held out of training"
+        draw_robustness(self.arguments.plots / f"{self.arguments.name}.png", self.curves(cells), title=title)
         content = {
             "groups": described,
             "comparisons": [{"method": name, **as_facts(one)} for name, one in compared.items()],
             "skipped": skipped,
         }
         settings = {
-            "data": self.arguments.data.name, "split": self.arguments.split, "draws": self.arguments.draws,
+            "data": self.arguments.data.name, "split": self.arguments.split,
+            "holdout": self.arguments.holdout, "draws": self.arguments.draws,
             "seed": self.arguments.seed, "corrupt": [cell.spec for cell in self.cells],
             "least_loss": LEAST_LOSS,
         }  # fmt: skip
-        return write_dated(self.arguments.out, result_document("robustness", content, settings=settings))
+        return write_dated(
+            self.arguments.out, result_document(self.arguments.name, content, settings=settings)
+        )
 
     def open(self, model: str) -> Runner:
         """A runner of a model."""
@@ -166,7 +174,12 @@ class Suite:
         contract = runner.contract
         if contract not in self.made:
             known = match_classes(self.annotations, contract.class_names)
-            self.made[contract] = make_clips(known.split(self.arguments.split), contract)
+            chosen = known.split(self.arguments.split)
+            if self.arguments.holdout:
+                from maskclr_edge.training.clip_choice import hold_out
+
+                chosen = hold_out(chosen, self.arguments.holdout)[1]
+            self.made[contract] = make_clips(chosen, contract)
         return self.made[contract]
 
     def run(self, model: str) -> tuple[SuiteResult, dict[str, Any]]:

@@ -3,13 +3,17 @@
     python benchmarks/training_throughput.py --data penn_action_coco17.pkl [--config penn_action_small]
 
 The upstream form: each clip augmented on its own in Python by one worker, both person slots run, float32.
-Ours: the batch augmented at once in the training process, absent persons packed, the config's precision.
-Same network, batch, clip length, threads and data; cross-entropy alone in both. Writes
+Ours: the batch augmented at once in the training process, absent persons packed, the config's precision; as
+one process with a thread a core, and as torchrun starts it with one process a core. Same network, global
+batch, clip length, cores and data; cross-entropy alone in all. Writes
 benchmarks/results/YYYY-MM-DD_training_throughput.json.
 """
 
 import argparse
 import contextlib
+import json
+import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -25,7 +29,7 @@ from upstream_form import UpstreamClips, UpstreamNet, upstream_training
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.data import AnnotationSet, read_annotations
-from maskclr_edge.errors import MaskclrEdgeError
+from maskclr_edge.errors import MaskclrEdgeError, TrainingError
 from maskclr_edge.skeleton import resample_indices
 from maskclr_edge.training import Event, TrainConfig, find_config, train
 from maskclr_edge.training.augment import training_batch
@@ -67,10 +71,11 @@ def measure(arguments: argparse.Namespace) -> Path:
     data = read_annotations(arguments.data)
     store = ClipStore.from_annotations(data.split(config.train_split), config.contract(data.class_names))
     peer = upstream_steps(config, store)
-    rates: dict[str, list[float]] = {"upstream_form": [], "ours": []}
+    rates: dict[str, list[float]] = {"upstream_form": [], "ours": [], "ours_torchrun": []}
     for turn in range(arguments.turns):
         rates["upstream_form"].append(timed(lambda: next(peer), config.batch_size, arguments.seconds))
         rates["ours"].append(ours(config, data, arguments.seconds))
+        rates["ours_torchrun"].append(ours_torchrun(config, arguments.data, torch.get_num_threads()))
         print(
             f"turn {turn + 1}: " + ", ".join(f"{name} {rate[-1]:.1f}" for name, rate in rates.items()),
             flush=True,
@@ -86,11 +91,15 @@ def measure(arguments: argparse.Namespace) -> Path:
         "clips_per_second": rates,
         "median": medians,
         "ratio": medians["ours"] / medians["upstream_form"],
+        "ratio_torchrun": medians["ours_torchrun"] / medians["upstream_form"],
         "loader_clips_per_second": batches,
         "loader_share": medians["ours"] / batches,
         "torch_threads": torch.get_num_threads(),
     }
-    print(f"ratio {results['ratio']:.2f}; the loader takes {100 * results['loader_share']:.1f} % of the time")
+    print(
+        f"ratio {results['ratio']:.2f}, with torchrun {results['ratio_torchrun']:.2f}; "
+        f"the loader takes {100 * results['loader_share']:.1f} % of the time"
+    )
     settings = {"data": arguments.data.name, "config": config.to_flat(), "seconds": arguments.seconds}
     document = result_document("training_throughput", results, settings=settings, machine=machine)
     return write_dated(arguments.out, document)
@@ -127,6 +136,24 @@ def ours(config: TrainConfig, data: AnnotationSet, seconds: float) -> float:
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(Enough):
         train(config, data, folder, observe=watch)
     return (steps - 3) * config.batch_size / (time.perf_counter() - began[0])
+
+
+def ours_torchrun(config: TrainConfig, data: Path, processes: int) -> float:
+    """Clips a second of the same loop as one process a core, from the second epoch of its own log."""
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Path(folder, "config.yaml")
+        settings.write_text(replace(config, epochs=2, dataset=str(data.resolve())).to_yaml())
+        out = Path(folder, "run")
+        launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
+        train_command = ["-m", "maskclr_edge", "train", str(settings), "--out", str(out)]
+        threads = os.environ | {"OMP_NUM_THREADS": "1"}
+        done = subprocess.run(
+            [*launch, str(processes), *train_command], env=threads, capture_output=True, text=True
+        )
+        if done.returncode:
+            raise TrainingError(f"torchrun failed: {done.stderr.strip().splitlines()[-1]}")
+        epochs = [json.loads(line) for line in Path(out, "log.jsonl").read_text().splitlines()]
+    return float(epochs[-1]["clips_per_second"])
 
 
 def timed(step: Callable[[], object], clips: int, seconds: float) -> float:

@@ -23,7 +23,7 @@ def choose_clips(config: TrainConfig, data: AnnotationSet) -> tuple[list[Annotat
             raise ConfigError("holdout is for a class head; one-shot training keeps the last epoch")
         return auxiliary_clips(data), []
     check_classes(config, data)
-    chosen, held_out = hold_out(data.split(config.train_split), config.holdout, config.seed)
+    chosen, held_out = hold_out(data.split(config.train_split), config.holdout)
     check_every_class(chosen, data.class_names)
     return chosen, held_out
 
@@ -50,7 +50,7 @@ def auxiliary_clips(data: AnnotationSet) -> list[Annotation]:
 def epoch_order(
     labels: npt.NDArray[np.int64], per_class: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """An epoch's clips in random order, in groups of ``per_class`` of one class; what fills no group waits."""
+    """An epoch's clips in random order, in groups of ``per_class`` of a class; who fills no group waits."""
     if per_class == 1:
         return rng.permutation(len(labels))
     groups = []
@@ -60,20 +60,21 @@ def epoch_order(
     return rng.permutation(np.concatenate(groups)).reshape(-1)
 
 
-def hold_out(
-    annotations: list[Annotation], share: float, seed: int
-) -> tuple[list[Annotation], list[Annotation]]:
-    """Split a training split into (train, holdout), class by class; the same for the same seed."""
-    if not share:
-        return annotations, []
-    rng = np.random.default_rng([seed, 0x401D])
-    kept: set[int] = set()
-    labels = np.array([annotation.label for annotation in annotations])
-    for label in np.unique(labels):
-        members = rng.permutation(np.flatnonzero(labels == label))
-        kept.update(members[: round(share * len(members))].tolist())
-    inside = [a for i, a in enumerate(annotations) if i not in kept]
-    return inside, [a for i, a in enumerate(annotations) if i in kept]
+def hold_out(annotations: list[Annotation], share: float) -> tuple[list[Annotation], list[Annotation]]:
+    """Split a training split into (train, holdout): the last ``share`` of each class, by the clips' names.
+
+    Neighbours in a data set are often cut from one video, or show one subject: a random choice would hold out
+    what training has all but seen.
+    """
+    by_class: dict[int, list[Annotation]] = {}
+    for annotation in sorted(annotations, key=lambda annotation: annotation.name):
+        by_class.setdefault(annotation.label, []).append(annotation)
+    held = {
+        annotation.name
+        for members in by_class.values()
+        for annotation in members[round((1 - share) * len(members)) :]
+    }
+    return [a for a in annotations if a.name not in held], [a for a in annotations if a.name in held]
 
 
 def check_classes(config: TrainConfig, data: AnnotationSet) -> None:

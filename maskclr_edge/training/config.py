@@ -66,7 +66,8 @@ class TrainConfig:
     dataset: path of the annotation file, relative to the current folder or to the YAML file.
     data_split: "NAME" trains on split NAME_train and reports NAME_val; "" means "train" and "val". fold: of a
     file with several, 2 means "train_2" and "val_2".
-    holdout: share of the training split kept apart to choose the best epoch by (0: the last epoch is it).
+    holdout: share of each class of the training split, its last clips by name, that is kept apart to choose
+    the best epoch by (0: the last epoch is it).
     clip_len: frames of a clip. scale_range_train/test: crop box over bounding box, in side length.
     random_move: rotation +-10 degrees, scale 0.9-1.1, shift +-0.1, linear over time. flip: mirror half of
     the clips. time_crop: smallest share of a recording that a training clip spans.

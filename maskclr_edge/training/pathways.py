@@ -146,16 +146,21 @@ class Pathways(nn.Module):
         else:
             representation = model.backbone(batch.persons)
         features, labels = self._gather(representation, batch)
-        hidden, logits = self._head(features)
-        loss = self._objective(hidden, logits, labels)
-        parts = {self.objective: loss}
+        views = [features]
         if masked:
             mask = self.mask(importance, batch)
-            hidden_features, _ = self._gather(model.backbone(batch.persons, mask), batch)
-            masked_hidden, masked_logits = self._head(hidden_features)
+            views.append(self._gather(model.backbone(batch.persons, mask), batch)[0])
+        # the head sees both views as one batch: its batch norm's running statistics, which inference uses,
+        # are then those that it was trained with
+        hidden, *others = self._hidden(torch.cat(views)).chunk(len(views))
+        logits = self._logits(hidden)
+        loss = self._objective(hidden, logits, labels)
+        parts = {self.objective: loss}
+        for masked_hidden in others:
             if config.ce_type == "avgce":
-                parts[f"{self.objective}_masked"] = self._objective(masked_hidden, masked_logits, labels)
-                loss = (loss + parts[f"{self.objective}_masked"]) / 2
+                masked_loss = self._objective(masked_hidden, self._logits(masked_hidden), labels)
+                parts[f"{self.objective}_masked"] = masked_loss
+                loss = (loss + masked_loss) / 2
             if config.scl:
                 parts["scl"] = sample_contrastive(hidden, masked_hidden, config.sample_temperature)
                 loss = loss + config.scl * parts["scl"]
@@ -175,12 +180,15 @@ class Pathways(nn.Module):
         features = per_person[batch.slots].mean(dim=1)
         return distributed.gather(features), distributed.gather(batch.labels)
 
-    def _head(self, features: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Hidden features and logits, in float32: the head is small and its batch norm wants precision."""
-        head = self.model.head
+    def _hidden(self, features: Tensor) -> Tensor:
+        """Hidden features (N, H) in float32: the head is small and its batch norm wants precision."""
         with torch.autocast(features.device.type, enabled=False):
-            hidden = head.hidden(features.float())
-            return hidden, head.fc2(hidden) if isinstance(head, ClassHead) else None
+            return self.model.head.hidden(features.float())
+
+    def _logits(self, hidden: Tensor) -> Tensor | None:
+        head = self.model.head
+        with torch.autocast(hidden.device.type, enabled=False):
+            return head.fc2(hidden) if isinstance(head, ClassHead) else None
 
     def _objective(self, hidden: Tensor, logits: Tensor | None, labels: Tensor) -> Tensor:
         """What one pathway is trained for."""

@@ -41,7 +41,7 @@ def words(tmp_path, random_checkpoint):
         *("--data", str(tmp_path / "data.pkl"), "--baseline", f"ce={tmp_path}/ce_s*/best.safetensors"),
         *("--method", f"MaskCLR={tmp_path}/maskclr_s*/best.safetensors", "--corrupt", "joints:3,9"),
         *("--corrupt", "identity", "--draws", "2", "--keep", str(tmp_path / "keep"), "--threads", "1"),
-        *("--out", str(tmp_path / "out"), "--plot", str(tmp_path / "docs" / "figure.png")),
+        *("--out", str(tmp_path / "out"), "--plots", str(tmp_path / "docs")),
     ]
 
 
@@ -68,13 +68,23 @@ def test_groups_in_a_comparison_out(script, monkeypatch, capsys, tmp_path, words
     (comparison,) = results["comparisons"]
     assert comparison["method"] == "MaskCLR" and len(comparison["cells"]) + len(comparison["spared"]) == 2
     assert str(tmp_path) not in path.read_text()
-    assert (tmp_path / "docs" / "figure.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "docs" / "robustness.png").read_bytes().startswith(b"\x89PNG")
     assert "won back" in captured.out
     # all is kept: nothing is missing, and a second run computes nothing
     assert run(script, monkeypatch, [*words, "--missing"]) == 0
     assert capsys.readouterr().out == ""
     assert run(script, monkeypatch, words) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_what_training_held_out_is_judged_apart(script, monkeypatch, capsys, tmp_path, words):
+    assert run(script, monkeypatch, [*words, "--holdout", "0.5", "--name", "ablation"]) == 0
+    path = Path(capsys.readouterr().out.splitlines()[-1])
+    document = json.loads(path.read_text())
+    assert path.name.endswith("_ablation.json") and document["settings"]["holdout"] == 0.5
+    tops = {model["cells"][0]["top1"] for group in document["results"]["groups"] for model in group["models"]}
+    assert all(top % 20 == 0 for top in tops)  # five clips: the second of the two of each class
+    assert (tmp_path / "docs" / "ablation.png").is_file()
 
 
 def test_an_interrupted_run_says_where_its_rows_are(script, monkeypatch, capsys, tmp_path, words):
