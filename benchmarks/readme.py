@@ -148,6 +148,17 @@ def robustness_cells(results: dict[str, Any]) -> str:
     return markdown_table(["corruption", *names], rows, "l" + "r" * len(names))
 
 
+def folds(results: dict[str, Any]) -> str:
+    """Cross-validation, fold by fold and on average."""
+    rows = [
+        [row["split"], str(row["count"]), f"{row['top1']:.2f}", f"{row['mean_class']:.2f}"]
+        for row in results["rows"]
+    ]
+    mean = results["mean"]
+    rows.append(["mean of folds", "", f"{mean['top1']:.2f}", f"{mean['mean_class']:.2f}"])
+    return markdown_table(["split", "clips", "top-1 %", "mean class %"], rows, "lrrr")
+
+
 def training(results: dict[str, Any]) -> str:
     """Training clips a second of the upstream loop's form and of ours."""
     names = {
@@ -186,6 +197,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "startup": ("latency", startup),
     "robustness": ("robustness", robustness),
     "robustness_cells": ("robustness", robustness_cells),
+    "folds": ("folds", folds),
     "training": ("training_throughput", training),
     "full_size": ("export_full_size", full_size),
 }

@@ -91,6 +91,10 @@ def results(tmp_path: Path) -> Path:
             "lines": ["1 first", "What was made", "| a |", "Made in 40 s, in x.", "next"],
         },
         "robustness": robust,
+        "folds": {
+            "rows": [{"split": "val_2", "count": 52, "top1": 92.3, "mean_class": 91.0}],
+            "mean": {"top1": 92.3, "mean_class": 91.0},
+        },
         "training_throughput": {"median": {"upstream_form": 30.0, "ours": 75.0, "ours_torchrun": 96.0}},
         "export_full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
     }
@@ -115,6 +119,7 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "```text\nWhat was made\n| a |\nMade in 40 s, in x.\n```" in filled
     assert "| ce | 2 | 97.00 ± 1.41 |  |  |  |" in filled
     assert "| MaskCLR | 1 | 97.00 | 1 | 46.9 |  |" in filled
+    assert "| mean of folds |  | 92.30 | 91.00 |" in filled
     assert "one process a core | 96 | 3.20 |" in filled
     assert "| joints:6 | 65.0 | 80.0 |" in filled
     assert filled.count("`benchmarks/results/2026-11-24_latency.json`") == 4
