@@ -42,20 +42,22 @@ class _WithTargets(click.Command):
 @click.option("--target", "targets", multiple=True, metavar="NAME|FILE", help="Device to export for, a name "
               "below or a YAML file; may be repeated. Other options may narrow it.")  # fmt: skip
 @click.option(
-    "--precision", metavar="LIST", help="fp32, int8 or both; fp32 by default, all that a bundle has."
+    "--precision",
+    metavar="LIST",
+    help="Some of fp32,fp16,bf16,int8,fp8; fp32 by default, all that a bundle has.",
 )
 @click.option("--engine", "engines", multiple=True, metavar="KIND", help="Also build engines: tensorrt-rtx.")
 @click.option("--sm", metavar="LIST", help="Compute capabilities to build engines for; 86,89,120 by default.")
 @click.option("--calibration", metavar="FILE",
-              help="What to calibrate int8 on: an annotation file, or a scale table (.json).")  # fmt: skip
+              help="Calibrates int8 and fp8: an annotation file, or a scale table (.json).")  # fmt: skip
 @click.option("--split", metavar="NAME", help="Its split: one that the model was trained on, such as train.")
 @click.option("--layout", default="coco17", show_default=True, help="Joint layout of the annotation file.")
 @click.option("--clips", type=click.IntRange(1, 100_000), default=128, show_default=True,
               help="Clips to calibrate on, of every class in turn.")  # fmt: skip
 @click.option("--method", type=click.Choice(["minmax", "percentile", "mse"]), default="minmax",
               show_default=True, help="How calibration turns values into ranges.")  # fmt: skip
-@click.option("--keep", multiple=True, metavar="MODULE", help="Leave a module in floating point in int8, "
-              "such as backbone.pre_logits.fc; may be repeated.")  # fmt: skip
+@click.option("--keep", multiple=True, metavar="MODULE", help="Leave a module unquantised, such as "
+              " backbone.pre_logits.fc; may be repeated.")  # fmt: skip
 @click.option("--storage", type=click.Choice(["auto", "float32", "float16"]), default="auto",
               show_default=True, help="Weights on disk; auto halves them where nothing is lost.")  # fmt: skip
 @click.option("--verify", type=click.Choice(["corners", "full"]), default="corners", show_default=True,
@@ -95,6 +97,7 @@ def command(
       maskclr-edge export bundle --out bundle --engine tensorrt-rtx --sm 86,89,120
     """
     from maskclr_edge.deploy import export_bundle, extend_bundle
+    from maskclr_edge.deploy.precision import get_precision
 
     start = time.perf_counter()
     if is_table(calibration):
@@ -119,12 +122,12 @@ def command(
         else:
             chosen = plan.precisions or ("fp32",)
             data, info = None, None
-            if "int8" in chosen:
+            if any(get_precision(name).quantised for name in chosen):
                 data, info = calibration_for(source.contract, calibration, split, layout, clips, report)
             elif calibration or keep:
                 raise ConfigError(
-                    f"--calibration and --keep are for int8, and the precision is {', '.join(chosen)}; "
-                    "add --precision fp32,int8"
+                    "--calibration and --keep are for int8 and fp8, and the precision is "
+                    f"{', '.join(chosen)}; add --precision fp32,int8"
                 )
             bundle = export_bundle(
                 source,

@@ -10,9 +10,10 @@ from maskclr_edge.optional import require
 
 if TYPE_CHECKING:
     from maskclr_edge.deploy.engine_set import ENGINES
-    from maskclr_edge.deploy.export import PRECISIONS, export_bundle, extend_bundle
+    from maskclr_edge.deploy.export import export_bundle, extend_bundle
     from maskclr_edge.deploy.graph import encoder_graph, head_graph
     from maskclr_edge.deploy.manifest import fingerprint
+    from maskclr_edge.deploy.precision import PRECISIONS
 
 __all__ = [
     "ENGINES",
@@ -26,7 +27,7 @@ __all__ = [
 
 _HOMES = {
     "ENGINES": "engine_set",
-    "PRECISIONS": "export",
+    "PRECISIONS": "precision",
     "encoder_graph": "graph",
     "export_bundle": "export",
     "extend_bundle": "export",

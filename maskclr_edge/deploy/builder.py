@@ -17,6 +17,8 @@ from maskclr_edge.errors import ExportError
 
 Array = npt.NDArray[np.float32]
 Shape = Sequence[str | int]
+#: floating point of fewer bits -> its number in ONNX
+REDUCED = {"float16": TensorProto.FLOAT16, "bfloat16": TensorProto.BFLOAT16}
 #: output name -> (tensor, shape)
 Outputs = dict[str, tuple[str, Shape]]
 
@@ -83,6 +85,16 @@ class GraphBuilder:
             result = self("Mul", [result, self.array(f"{name}.scale", scale)], name)
         return result
 
+    def reduced(self, name: str, values: Array, kind: str, scale: Array | None = None) -> str:
+        """Add a weight or bias, times ``scale`` where given, rounded to a type of :data:`REDUCED`.
+
+        Raises ExportError for a value beyond float16.
+        """
+        if name not in self._initializers:
+            scaled = values if scale is None else (values.astype(np.float64) * scale).astype(np.float32)
+            self._initializers[name] = reduced_tensor(name, scaled, kind)
+        return name
+
     def model(self, name: str, inputs: Mapping[str, Shape], outputs: Outputs) -> onnx.ModelProto:
         """The finished model. inputs: name -> shape; outputs: name -> (tensor, shape); all float32."""
 
@@ -107,6 +119,23 @@ class GraphBuilder:
             producer_name="maskclr-edge",
             producer_version=__version__,
         )
+
+
+def reduced_tensor(name: str, values: Array, kind: str) -> TensorProto:
+    """A tensor rounded to nearest, ties to even. Raises ExportError for a value beyond float16."""
+    values = np.ascontiguousarray(values, np.float32)
+    if kind == "float16":
+        with np.errstate(over="ignore"):
+            half = values.astype(np.float16)
+        if not np.isfinite(half).all():
+            raise ExportError(
+                f"{name} has a value of {np.abs(values).max():.3g} and float16 ends at 65504; take bf16"
+            )
+        raw = half.tobytes()
+    else:  # bfloat16 is the upper half of a float32
+        bits = values.view(np.uint32)
+        raw = ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16).tobytes()
+    return helper.make_tensor(name, REDUCED[kind], values.shape, raw, raw=True)
 
 
 def half_exactly(values: Array) -> npt.NDArray[np.float16] | None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +17,20 @@ from maskclr_edge.deploy.bundle_folder import BundleFolder
 from maskclr_edge.deploy.calibrate import calibrate, present_persons
 from maskclr_edge.deploy.engine import DEFAULT_SMS
 from maskclr_edge.deploy.engine_set import add_engines, check_engines
+from maskclr_edge.deploy.float8 import quantise_float8
 from maskclr_edge.deploy.graph import encoder_graph, fits_half, head_graph
 from maskclr_edge.deploy.manifest import as_entry, built_by, fingerprint, now
-from maskclr_edge.deploy.onnx_pair import OnnxPair
+from maskclr_edge.deploy.onnx_pair import open_pair
+from maskclr_edge.deploy.precision import OPENVINO, ORT, PRECISIONS, get_precision
 from maskclr_edge.deploy.quantise import quantisable, quantise
 from maskclr_edge.deploy.read_back import read_back
 from maskclr_edge.deploy.scale_table import ScaleTable
 from maskclr_edge.errors import ConfigError, ExportError
+from maskclr_edge.optional import require
 from maskclr_edge.runtime.bundle import FORMAT, MANIFEST, VERSION, Bundle
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int, str], None]
-
-PRECISIONS = ("fp32", "int8")
-ONNX_RUNNERS = ("onnxruntime", "openvino")
 
 
 def export_bundle(
@@ -51,12 +52,12 @@ def export_bundle(
 ) -> Bundle:
     """Write a bundle of a checkpoint and return it, opened. The place of an old bundle is taken.
 
-    precisions: of the ONNX graphs, "fp32" and "int8". engines: "tensorrt-rtx", one for each precision, for
-    the compute capabilities ``sms`` and the least and most ``frames``, the model's where not given.
-    calibration: clips (N, M, T, 17, 3), several such arrays of different T, or a scale table; int8 needs one
-    of them. calibration_info: what the clips are, for the manifest. skip: modules that int8 leaves alone.
-    storage: see ``encoder_graph``; "auto" is float16 where that loses nothing. verify: "corners" or "full",
-    the grid of parity shapes. name: what the checkpoint is called, for the manifest.
+    precisions: of the ONNX graphs, see :data:`PRECISIONS`. engines: "tensorrt-rtx", one for each precision,
+    for the compute capabilities ``sms`` and the least and most ``frames``, the model's where not given.
+    calibration: clips (N, M, T, 17, 3), several such arrays of different T, or a scale table; int8 and fp8
+    need one of them. calibration_info: what the clips are, for the manifest. skip: modules that they leave
+    alone. storage: of fp32, see ``encoder_graph``; "auto" is float16 where that loses nothing. verify:
+    "corners" or "full", the grid of parity shapes. name: what the checkpoint is called, for the manifest.
 
     Raises ExportError when a graph does not agree with the checkpoint, an engine is refused or the disk
     fails; ConfigError for options that are not known; CheckpointError for damaged weights. Then nothing is
@@ -77,26 +78,24 @@ def export_bundle(
         # every precision shares the head: next to none of the operations are in it
         head_entry = folder.write("head.onnx", to_bytes(head)) | {"read_back": read_back(head)}
         encoders = {}
-        for precision in precisions:
-            if precision == "fp32":
+        quantised = _Quantised(checkpoint, calibration, calibration_method, skip, progress)
+        for kind in map(get_precision, precisions):
+            if kind.quantised:
+                graph = quantised.graph(kind.quantised)
+                made_by["calibration"] = quantised.facts(calibration_info)
+            elif kind.name == "fp32":
                 graph = encoder_graph(checkpoint, storage=storage)
             else:
-                graph = _quantised(checkpoint, calibration, calibration_method, skip, progress)
-                facts: dict[str, Any] = {"method": calibration_method, "skipped": list(skip)}
-                if isinstance(calibration, ScaleTable):
-                    facts["table_sha256"] = calibration.sha256()
-                # a table has the names themselves; their hash is enough here
-                clips = {key: value for key, value in (calibration_info or {}).items() if key != "names"}
-                made_by["calibration"] = facts | {"clips": clips}
-            entry = folder.write(f"encoder.{precision}.onnx", to_bytes(graph))
-            encoders[precision] = entry | {"read_back": read_back(graph, frames=contract.frames)}
+                graph = encoder_graph(checkpoint, compute=kind.compute)
+            entry = folder.write(f"encoder.{kind.name}.onnx", to_bytes(graph))
+            encoders[kind.name] = entry | {"read_back": read_back(graph, frames=contract.frames)}
         measured = _measure(folder, checkpoint, encoders, head_entry["file"], shapes, progress)
         artifacts = []
         for precision, entry in encoders.items():
             common = {
                 "kind": "onnx",
                 "precision": precision,
-                "runners": list(ONNX_RUNNERS),
+                "runners": list(get_precision(precision).runners),
                 "shapes": {"persons": [1, None], "frames": [contract.min_frames, contract.max_frames]},
                 "built_for": None,
                 "parity": measured[precision],
@@ -168,29 +167,56 @@ def extend_bundle(
 def _check_options(precisions: Sequence[str], engines: Sequence[str], calibration: Any) -> None:
     if not precisions:
         raise ConfigError(f"no precision to export; name some of {', '.join(PRECISIONS)}")
-    for precision in precisions:
-        if precision not in PRECISIONS:
-            raise ConfigError(f"precision is {precision!r}; expected some of {', '.join(PRECISIONS)}")
-    if "int8" in precisions and calibration is None:
-        raise ConfigError("int8 needs calibration clips; give some, or leave int8 out")
+    for precision in map(get_precision, precisions):
+        if precision.quantised and calibration is None:
+            raise ConfigError(
+                f"{precision.name} needs calibration clips; give some, or leave {precision.name} out"
+            )
+        if ORT not in precision.runners:
+            require(OPENVINO)  # what its parity is measured with
     check_engines(engines)
 
 
-def _quantised(
-    checkpoint: Checkpoint,
-    calibration: Sequence[Floats] | Floats | ScaleTable | None,
-    method: str,
-    skip: Sequence[str],
-    progress: Progress | None,
-) -> onnx.ModelProto:
-    graph = encoder_graph(checkpoint, flat=False)
-    tensors = list(quantisable(graph, skip).values())
-    if isinstance(calibration, ScaleTable):
-        return quantise(graph, calibration.choose(tensors), skip=skip)
-    clips = [calibration] if isinstance(calibration, np.ndarray) else list(calibration or ())
-    persons = present_persons(clips, checkpoint.contract.absent)
-    ranges = calibrate(graph, persons, tensors, method=method, progress=progress)
-    return quantise(graph, ranges, skip=skip)
+class _Quantised:
+    """The quantised graphs of one export, from ranges that are found once, when the first is asked for."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        calibration: Sequence[Floats] | Floats | ScaleTable | None,
+        method: str,
+        skip: Sequence[str],
+        progress: Progress | None,
+    ) -> None:
+        self._checkpoint, self._calibration, self._method = checkpoint, calibration, method
+        self._skip, self._progress = skip, progress
+
+    def graph(self, kind: str) -> onnx.ModelProto:
+        """The encoder with Q/DQ pairs of a type, "int8" or "float8e4m3"."""
+        graph, ranges = self._ranged
+        if kind == "int8":
+            return quantise(graph, ranges, skip=self._skip)
+        return quantise_float8(graph, ranges, skip=self._skip)
+
+    def facts(self, clips: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What the manifest says about calibration."""
+        facts: dict[str, Any] = {"method": self._method, "skipped": list(self._skip)}
+        if isinstance(self._calibration, ScaleTable):
+            facts["table_sha256"] = self._calibration.sha256()
+        # a table has the names themselves; their hash is enough here
+        return facts | {"clips": {key: value for key, value in (clips or {}).items() if key != "names"}}
+
+    @cached_property
+    def _ranged(self) -> tuple[onnx.ModelProto, Mapping[str, tuple[float, float]]]:
+        graph = encoder_graph(self._checkpoint, flat=False)
+        tensors = list(dict.fromkeys(quantisable(graph, self._skip).values()))
+        calibration = self._calibration
+        if isinstance(calibration, ScaleTable):
+            return graph, calibration.choose(tensors)
+        clips = [calibration] if isinstance(calibration, np.ndarray) else list(calibration or ())
+        persons = present_persons(clips, self._checkpoint.contract.absent)
+        found = calibrate(graph, persons, tensors, method=self._method, progress=self._progress)
+        return graph, found
 
 
 def _measure(
@@ -205,11 +231,12 @@ def _measure(
     probes, reference = parity.make_probes(checkpoint, shapes, progress)
     measured = {}
     for precision, entry in encoders.items():
-        with OnnxPair(folder.path(entry["file"]), folder.path(head)) as pair:
+        with open_pair(get_precision(precision), folder.path(entry["file"]), folder.path(head)) as pair:
             result = parity.compare(
                 pair.infer,
                 probes,
                 exact=precision == "fp32",
+                tolerance=get_precision(precision).tolerance,
                 reference=reference,
                 progress=progress,
                 what=f"parity {precision}",

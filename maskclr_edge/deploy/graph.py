@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from maskclr_edge.checkpoint import Checkpoint
-from maskclr_edge.deploy.builder import Array, GraphBuilder, Outputs, half_exactly
+from maskclr_edge.deploy.builder import REDUCED, Array, GraphBuilder, Outputs, half_exactly
 from maskclr_edge.errors import ConfigError
 
 STORAGES = ("float32", "float16")
@@ -21,18 +21,28 @@ _DERIVED = ("backbone.pos_embed", "backbone.ts_attn.", "backbone.mask_token")
 
 
 def encoder_graph(
-    checkpoint: Checkpoint, *, storage: str = "float32", importance: bool = False, flat: bool = True
+    checkpoint: Checkpoint,
+    *,
+    storage: str = "float32",
+    compute: str = "float32",
+    importance: bool = False,
+    flat: bool = True,
 ) -> onnx.ModelProto:
     """Graph ``persons`` (P, T, 17, 3) -> ``features`` (P, F): DSTformer, tanh, mean over frames.
 
-    storage: "float32", or "float16" for half the bytes at no loss; see :class:`GraphBuilder`. importance adds
+    storage: "float32", or "float16" for half the bytes at no loss; see :class:`GraphBuilder`. compute:
+    "float16" or "bfloat16" for matrix products in that type, weights stored in it; the sums of residuals,
+    LayerNorm, softmax, the embedding and what chooses between the streams stay in float32, so that nothing
+    can overflow that grows with depth or length. importance adds
     an output ``importance`` (P, 17): the attention that each joint receives in the ST stream's last spatial
     attention, as a mean over heads and a sum over queries, through a softmax over joints, as a mean over
     frames. flat keeps tokens as (P*T*17, D), where ONNX Runtime makes each linear layer one Gemm; without,
     they are (P*T, 17, D), where it makes integer products of quantised ones.
     Raises ExportError for weights that float16 cannot hold.
     """
-    return _Encoder(checkpoint, _builder(storage), flat).model(importance)
+    if compute != "float32" and compute not in REDUCED:
+        raise ConfigError(f"compute is {compute!r}; expected float32 or one of {', '.join(REDUCED)}")
+    return _Encoder(checkpoint, _builder(storage), flat, compute).model(importance)
 
 
 def head_graph(checkpoint: Checkpoint, *, storage: str = "float32") -> onnx.ModelProto:
@@ -83,10 +93,11 @@ def _builder(storage: str) -> GraphBuilder:
 class _Encoder:
     """Writes the encoder. Tokens are x: (P*T*17, D) when flat, else (P*T, 17, D)."""
 
-    def __init__(self, checkpoint: Checkpoint, builder: GraphBuilder, flat: bool) -> None:
+    def __init__(self, checkpoint: Checkpoint, builder: GraphBuilder, flat: bool, compute: str) -> None:
         self.config, self.weights, self.b = checkpoint.config, checkpoint.weights, builder
         b, joints, width = builder, self.config.num_joints, self.config.dim_feat
         heads, head_dim = self.config.num_heads, self.config.head_dim
+        self.compute = compute
         self.probabilities = ""
         # T is the one size that the graph must ask for; these five shapes are all that is made of it
         self.frames = b("Shape", ["persons"], "frames", start=1, end=2)
@@ -115,7 +126,10 @@ class _Encoder:
                 ts = self.block(ts, f"backbone.blocks_ts.{layer}", axis)
             x = self.fuse(st, ts, f"backbone.ts_attn.{layer}")
         x = self.norm(x, "backbone.norm")
-        x = b("Tanh", [self.linear(x, "backbone.pre_logits.fc")], "backbone.pre_logits")
+        x = self.up(
+            self.linear(self.down(x, "backbone.norm"), "backbone.pre_logits.fc"), "backbone.pre_logits"
+        )
+        x = b("Tanh", [x], "backbone.pre_logits")
         x = b("Reshape", [x, self.frame_features], "pool")  # (P, T, 17 * R)
         x = b("ReduceMean", [x, b.ints("pool/axis", 1)], "pool", keepdims=0)  # (P, F)
         outputs: Outputs = {"features": (x, ["persons", config.feature_size])}
@@ -138,11 +152,20 @@ class _Encoder:
     def block(self, x: str, block: str, axis: str) -> str:
         """Half a block: attention and MLP over joints (axis "s") or frames ("t"), each with its residual."""
         b, mlp = self.b, f"{block}.mlp_{axis}"
-        y = self.attention(self.norm(x, f"{block}.norm1_{axis}"), f"{block}.attn_{axis}", axis)
+        y = self.down(self.norm(x, f"{block}.norm1_{axis}"), f"{block}.norm1_{axis}")
+        y = self.up(self.attention(y, f"{block}.attn_{axis}", axis), f"{block}.attn_{axis}")
         x = b("Add", [x, y], f"{block}.attn_{axis}")
-        y = self.linear(self.norm(x, f"{block}.norm2_{axis}"), f"{mlp}.fc1")
-        y = self.linear(b("Gelu", [y], f"{mlp}.act"), f"{mlp}.fc2")
-        return b("Add", [x, y], mlp)
+        y = self.down(self.norm(x, f"{block}.norm2_{axis}"), f"{block}.norm2_{axis}")
+        y = b("Gelu", [self.linear(y, f"{mlp}.fc1")], f"{mlp}.act")
+        return b("Add", [x, self.up(self.linear(y, f"{mlp}.fc2"), mlp)], mlp)
+
+    def down(self, x: str, path: str) -> str:
+        """To the type of the matrix products."""
+        return x if self.compute == "float32" else self.b("Cast", [x], path, to=REDUCED[self.compute])
+
+    def up(self, x: str, path: str) -> str:
+        """Back to float32."""
+        return x if self.compute == "float32" else self.b("Cast", [x], path, to=onnx.TensorProto.FLOAT)
 
     def attention(self, x: str, path: str, axis: str) -> str:
         """Self-attention within a frame (axis "s") or along a joint's track ("t")."""
@@ -153,10 +176,10 @@ class _Encoder:
         query, key, value = b.op("Split", [self.linear(x, f"{path}.qkv", scale), parts], path, 3, axis=-1)
         heads = self.joint_heads_of if axis == "s" else self.frame_heads_of
         scores = b("MatMul", [heads(query, path), heads(key, path, key=True)], f"{path}.scores")
-        weights = b("Softmax", [scores], path, axis=-1)  # (B, heads, S, S)
+        weights = b("Softmax", [self.up(scores, path)], path, axis=-1)  # (B, heads, S, S)
         if path == f"backbone.blocks_st.{self.config.depth - 1}.attn_s":
             self.probabilities = weights
-        y = b("MatMul", [weights, heads(value, path)], f"{path}.mix")  # (B, heads, S, C)
+        y = b("MatMul", [self.down(weights, path), heads(value, path)], f"{path}.mix")  # (B, heads, S, C)
         if axis == "t":
             y = b("Reshape", [y, self.joint_heads_frames], path)  # (P, 17, heads, T, C)
             y = b("Transpose", [y], path, perm=[0, 3, 1, 2, 4])
@@ -212,10 +235,18 @@ class _Encoder:
 
     def linear(self, x: str, path: str, scale: Array | None = None) -> str:
         """Linear layer, its outputs times ``scale`` where given. The weight is stored as (in, out)."""
-        weight = self.b.matrix(f"{path}.weight", self.weights[f"{path}.weight"].T, scale)
+        values = self.weights[f"{path}.weight"].T
+        if self.compute == "float32":
+            weight = self.b.matrix(f"{path}.weight", values, scale)
+        else:
+            weight = self.b.reduced(f"{path}.weight", values, self.compute, scale)
         x = self.b("MatMul", [x, weight], path)
         bias = self.weights.get(f"{path}.bias")
         if bias is None:
             return x
         bias = bias if scale is None else bias * scale
-        return self.b("Add", [x, self.b.array(f"{path}.bias", bias)], path)
+        if self.compute == "float32":
+            added = self.b.array(f"{path}.bias", bias)
+        else:
+            added = self.b.reduced(f"{path}.bias", bias, self.compute)
+        return self.b("Add", [x, added], path)

@@ -102,10 +102,11 @@ def compare(
     *,
     exact: bool,
     reference: str,
+    tolerance: float = QUANTISED_TOLERANCE,
     progress: Progress | None = None,
     what: str = "parity",
 ) -> Parity:
-    """Run a candidate on the probes. exact: every logit within FP32_TOLERANCE, else QUANTISED_TOLERANCE.
+    """Run a candidate on the probes. exact: every logit within FP32_TOLERANCE, else ``tolerance`` (relative).
 
     A result of another shape, NaN or infinity fails.
     """
@@ -128,7 +129,7 @@ def compare(
         if progress is not None:
             progress(index + 1, len(probes), what)
     relative = (error_squares / max(logit_squares, 1e-30)) ** 0.5 if finite else float("inf")
-    tolerance = FP32_TOLERANCE if exact else QUANTISED_TOLERANCE
+    tolerance = FP32_TOLERANCE if exact else tolerance
     passed = finite and (worst if exact else relative) <= tolerance
     return Parity(error_max, logit_max, relative, worst_shape, len(probes), tolerance, passed, reference)
 

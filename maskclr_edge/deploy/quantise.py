@@ -60,12 +60,7 @@ def quantise(
     if activation not in ACTIVATIONS:
         raise ConfigError(f"activation type is {activation!r}; expected one of {', '.join(ACTIVATIONS)}")
     nodes = quantisable(model, skip)
-    for tensor in nodes.values():
-        low, high = ranges.get(tensor, (np.nan, np.nan))
-        if not (np.isfinite([low, high]).all() and low <= 0 < high):
-            raise ExportError(
-                f"no usable range for {tensor}: got {low} to {high}; calibrate this model again"
-            )
+    check_ranges(nodes.values(), ranges)
     quantised = _insert_pairs(model, ranges, list(nodes), activation)
     del quantised.metadata_props[:]
     quantised.producer_name, quantised.producer_version = "maskclr-edge", __version__
@@ -74,6 +69,16 @@ def quantise(
     quantised.opset_import.extend(model.opset_import)
     onnx.checker.check_model(quantised)
     return quantised
+
+
+def check_ranges(tensors: Collection[str], ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raise ExportError for a tensor without a finite range around zero."""
+    for tensor in tensors:
+        low, high = ranges.get(tensor, (np.nan, np.nan))
+        if not (np.isfinite([low, high]).all() and low <= 0 < high):
+            raise ExportError(
+                f"no usable range for {tensor}: got {low} to {high}; calibrate this model again"
+            )
 
 
 def _insert_pairs(

@@ -32,6 +32,7 @@ def read_back(model: onnx.ModelProto, *, frames: int = 0) -> dict[str, Any]:
     graph = model.graph
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     makers = {output: node for node in graph.node for output in node.output}
+    types = _tensor_types(graph)
     stored: dict[str, dict[str, int]] = {}
     for tensor in graph.initializer:
         entry = stored.setdefault(_type(tensor.data_type), {"tensors": 0, "bytes": 0})
@@ -43,7 +44,9 @@ def read_back(model: onnx.ModelProto, *, frames: int = 0) -> dict[str, Any]:
         if node.op_type not in ("MatMul", "Gemm"):
             continue
         weight, quantised = _weight(node.input[1], tensors, makers)
-        kind = _product_type(node.input[0], quantised, makers)
+        activation = makers.get(node.input[0])
+        dequantised = activation is not None and activation.op_type == "DequantizeLinear"
+        kind = quantised if quantised and dequantised else _type(types[node.input[0]])
         if weight is not None:
             size = int(np.prod(weight.dims, dtype=np.int64))
             weights[kind] += size
@@ -80,12 +83,23 @@ def _weight(
     return tensors[name], quantised
 
 
-def _product_type(activation: str, weight_type: str, makers: dict[str, onnx.NodeProto]) -> str:
-    """Type in which a product runs: that of its weight only where its activation is dequantised too."""
-    node = makers.get(activation)
-    if not weight_type or node is None or node.op_type != "DequantizeLinear":
-        return "float32"
-    return weight_type
+def _tensor_types(graph: onnx.GraphProto) -> dict[str, int]:
+    """Element type of every tensor, followed through the nodes that change one."""
+    types = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    types |= {value.name: value.type.tensor_type.elem_type for value in graph.input}
+    for node in graph.node:
+        if node.op_type == "Cast":
+            kind = next(attribute.i for attribute in node.attribute if attribute.name == "to")
+        elif node.op_type == "Shape":
+            kind = TensorProto.INT64
+        elif node.op_type == "DequantizeLinear":
+            kind = types[node.input[1]]  # that of its scale
+        elif node.op_type == "QuantizeLinear":
+            kind = types[node.input[2]]  # that of its zero point
+        else:
+            kind = types[node.input[0]]
+        types |= dict.fromkeys(node.output, kind)
+    return types
 
 
 def _width(graph: onnx.GraphProto, name: str) -> int:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from maskclr_edge.checkpoint.config import closest
+from maskclr_edge.deploy.precision import PRECISIONS
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.optional import available
 from maskclr_edge.skeleton import SkeletonContract
 
-_PRECISIONS = ("fp32", "int8")
+_PRECISIONS = tuple(PRECISIONS)
 _ENGINES = ("none", "tensorrt-rtx")
 _FINISHES = ("none", "trtexec")
 _LONGEST_FILE = 1 << 16

@@ -12,9 +12,10 @@ from maskclr_edge.runtime.bundle import Artifact, Bundle
 from maskclr_edge.runtime.io_check import check_tensors, first_line
 from maskclr_edge.runtime.runner import Floats, Runner
 
-#: precision of the bundle -> type in which OpenVINO runs what the graph leaves in float32. Without the hint
-#: an AMX machine runs an fp32 model in bf16; int8 keeps the plugin's choice: bf16 beside int8 is fastest.
-PRECISION_HINTS = {"fp32": "f32", "bf16": "bf16", "fp16": "f16"}
+#: precision of the bundle -> type in which OpenVINO is to run it, and the capability that it takes. Without
+#: the hint an AMX machine runs an fp32 model in bf16; int8 keeps the plugin's choice: bf16 beside int8 is
+#: fastest. Where the processor lacks the type, float32 holds all its values: ``executed_in`` says so.
+PRECISION_HINTS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("f16", "FP16")}
 
 
 class OpenVinoRunner(Runner):
@@ -27,11 +28,13 @@ class OpenVinoRunner(Runner):
         openvino = require("openvino")
         chosen = bundle.select(self.name, precision)
         settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+        core = openvino.Core()
         if precision in PRECISION_HINTS:
-            settings["INFERENCE_PRECISION_HINT"] = PRECISION_HINTS[precision]
+            hint, capability = PRECISION_HINTS[precision]
+            able = capability in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+            settings["INFERENCE_PRECISION_HINT"] = hint if able else "f32"
         if threads is not None:
             settings["INFERENCE_NUM_THREADS"] = threads
-        core = openvino.Core()
         self._encoder = _Compiled(core, bundle, chosen["encoder"], settings)
         self._header = _Compiled(core, bundle, chosen["head"], settings)
         check_tensors(bundle, chosen, self._encoder.tensors(), self._header.tensors())

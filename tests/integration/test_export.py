@@ -23,6 +23,7 @@ from maskclr_edge.deploy.bundle_folder import BundleFolder
 from maskclr_edge.deploy.calibration_set import calibration_clips, choose
 from maskclr_edge.deploy.engine import build_engine
 from maskclr_edge.deploy.parity import FP32_TOLERANCE, probe_clips
+from maskclr_edge.deploy.precision import PRECISIONS
 from maskclr_edge.errors import BundleError, CheckpointError, ConfigError, EngineError, ExportError
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import Bundle, open_runner
@@ -51,18 +52,25 @@ def leftovers(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_both_runners_run_both_precisions(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    bundle = export(checkpoint, tmp_path / "b")
+def test_runners_run_the_precisions_that_the_manifest_gives_them(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    # the largest error over the largest logit, with the width that a made-up network's small logits need
+    bounds = {"fp32": 1e-3, "fp16": 0.01, "bf16": 0.1, "int8": 0.2, "fp8": 0.3}
+    made = [name for name in bounds if name != "bf16" or available("openvino")]
+    bundle = export(checkpoint, tmp_path / "b", precisions=made)
     assert leftovers(tmp_path) == ["b"]
     clips = probe_clips(3, 2, 30, seed=5)
     expected = reference.logits(checkpoint, clips)
     scale = max(1, np.abs(expected).max())
     runners = [name for name in ("onnxruntime", "openvino") if available(name)]
     for runner in runners:
-        for precision in ("fp32", "int8"):
+        wanted = [name for name in made if runner in PRECISIONS[name].runners]
+        assert bundle.precisions(runner) == tuple(wanted)
+        for precision in wanted:
             with open_runner(bundle.path, runner, precision) as opened:
                 error = np.abs(opened.infer(clips) - expected).max() / scale
-                assert error < (1e-3 if precision == "fp32" else 0.2), (runner, precision)
+                assert error < bounds[precision], (runner, precision)
 
 
 @pytest.mark.parametrize("head", ["class", "embed"])
@@ -413,6 +421,27 @@ def test_the_full_size_network(random_checkpoint: Maker, tmp_path: Path) -> None
     assert encoder.read_back["gemm_flops"]["int8"] > 0.9
     if engines:
         assert bundle.precisions("tensorrt-rtx") == ("fp32", "int8")
+
+
+@pytest.mark.full
+@needs_rtx
+@pytest.mark.parametrize(
+    ("precision", "sms"), [("fp16", [86, 89, 120]), ("bf16", [86, 89, 120]), ("fp8", [89, 120])]
+)
+def test_the_builder_takes_every_type_where_the_gpu_has_it(
+    checkpoint: Checkpoint, tmp_path: Path, precision: str, sms: list[int]
+) -> None:
+    bundle = export(checkpoint, tmp_path / "b", precisions=[precision], engines=["tensorrt-rtx"], sms=sms)
+    assert bundle.precisions("tensorrt-rtx") == (precision,)
+
+
+@needs_rtx
+def test_float8_for_a_gpu_that_lacks_it_names_those_that_have_it(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    with pytest.raises(EngineError, match=r"SM89 \(RTX 40\) or SM120"):
+        export(checkpoint, tmp_path / "b", precisions=["fp8"], engines=["tensorrt-rtx"], sms=[86])
+    assert leftovers(tmp_path) == []
 
 
 @pytest.mark.full
