@@ -1,4 +1,8 @@
-"""Which clips an INT8 export is calibrated on: every class in turn, or made-up ones without data."""
+"""Which clips a quantised export is calibrated on, and at which lengths; made-up ones without data.
+
+Classes take turns, and within a class kinds of recording do: one person or two, short or long, seen well or
+badly. A quarter of the clips has the model's own length, the others lengths spread over all that it takes.
+"""
 
 import hashlib
 from collections import defaultdict
@@ -15,7 +19,10 @@ from maskclr_edge.skeleton import SkeletonContract
 
 Progress = Callable[[int, int, str], None]
 
+Floats = npt.NDArray[np.float32]
+
 DEFAULT_COUNT = 128
+_LENGTHS = 12
 
 
 def calibration_clips(
@@ -26,18 +33,18 @@ def calibration_clips(
     count: int = DEFAULT_COUNT,
     seed: int = 0,
     progress: Progress | None = None,
-) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
-    """At most ``count`` clips (N, persons, frames, 17, 3) of a split, and what they are, for the manifest.
+) -> tuple[list[Floats], dict[str, Any]]:
+    """At most ``count`` clips of a split, by length, and what they are, for the manifest.
 
-    Classes take turns, so that rare ones are seen too; labels need not be the model's. The manifest gets the
-    source, the split, how many of how many classes, the seed, and a SHA-256 of the chosen names.
+    The clips are arrays (N, persons, T, 17, 3), one for each length T, ascending. Labels need not be the
+    model's. The manifest gets the source, the split, how many clips of how many classes, how many of each
+    length, the seed, and a SHA-256 of the chosen names.
     Raises DataError for an unknown split, ConfigError for a count below 1.
     """
     if count < 1:
         raise ConfigError(f"calibration clips are {count}; expected 1 or more")
     chosen = choose(data.split(split), count, seed)
-    # labels play no part here, and another data set's may lie beyond the model's classes
-    clips, _ = make_clips([replace(item, label=0) for item in chosen], contract, progress=progress)
+    clips = clips_of_all_lengths(chosen, contract, seed=seed, progress=progress)
     names = "\n".join(sorted(item.name for item in chosen))
     return clips, {
         "source": data.source,
@@ -45,14 +52,45 @@ def calibration_clips(
         "made_up": data.made_up,
         "count": len(chosen),
         "classes": len({item.label for item in chosen}),
+        "frames": {str(part.shape[2]): len(part) for part in clips},
         "seed": seed,
         "names_sha256": hashlib.sha256(names.encode()).hexdigest(),
     }
 
 
+def clips_of_all_lengths(
+    annotations: Sequence[Annotation],
+    contract: SkeletonContract,
+    *,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> list[Floats]:
+    """Clips (N, persons, T, 17, 3), one array for each of the lengths that :func:`lengths` gives."""
+    by_length: dict[int, list[Annotation]] = defaultdict(list)
+    for frames, item in zip(lengths(contract, len(annotations), seed), annotations, strict=True):
+        # labels play no part here, and another data set's may lie beyond the model's classes
+        by_length[frames].append(replace(item, label=0))
+    made, done = [], 0
+    for frames in sorted(by_length):
+        made.append(make_clips(by_length[frames], replace(contract, frames=frames))[0])
+        done += len(made[-1])
+        if progress is not None:
+            progress(done, len(annotations), "clips")
+    return made
+
+
+def lengths(contract: SkeletonContract, count: int, seed: int = 0) -> list[int]:
+    """Frames of each of ``count`` clips: a quarter the contract's own, the others evenly on a log scale."""
+    own = max(1, round(count / 4))
+    spread = np.unique(np.geomspace(contract.min_frames, contract.max_frames, _LENGTHS).round().astype(int))
+    others = spread[np.linspace(0, len(spread) - 1, count - own).round().astype(int)]
+    drawn = np.random.default_rng(seed).permutation([*[contract.frames] * own, *others])
+    return [int(frames) for frames in drawn]
+
+
 def made_up_calibration(
     contract: SkeletonContract, *, count: int = DEFAULT_COUNT, seed: int = 0
-) -> tuple[npt.NDArray[np.float32], dict[str, Any]]:
+) -> tuple[list[Floats], dict[str, Any]]:
     """The same from made-up motions: enough to see INT8 run, no ground for trusting its accuracy."""
     data = made_up_clips(count, seed=seed, persons=(1, contract.persons))
     annotations = replace(data, splits={"all": tuple(item.name for item in data.annotations)})
@@ -60,12 +98,32 @@ def made_up_calibration(
 
 
 def choose(annotations: Sequence[Annotation], count: int, seed: int) -> list[Annotation]:
-    """``count`` annotations: classes take turns, and within a class the order is random but seeded."""
-    by_class: dict[int, list[Annotation]] = defaultdict(list)
-    for position in np.random.default_rng(seed).permutation(len(annotations)):
-        by_class[annotations[position].label].append(annotations[position])
-    queues = [by_class[label] for label in sorted(by_class)]
-    chosen: list[Annotation] = []
-    for turn in range(max(map(len, queues), default=0)):
-        chosen += [queue[turn] for queue in queues if turn < len(queue)]
-    return chosen[:count]
+    """``count`` annotations: classes take turns, kinds of recording within them; else random, but seeded."""
+    persons = [int(_present(item).sum()) for item in annotations]
+    length = _thirds([item.keypoints.shape[1] for item in annotations])
+    seen = _thirds([float((item.keypoints[_present(item)][..., 2] > 0).mean()) for item in annotations])
+    by_class: dict[int, dict[tuple[int, ...], list[Annotation]]] = defaultdict(lambda: defaultdict(list))
+    for place in np.random.default_rng(seed).permutation(len(annotations)):
+        kind = (persons[place], length[place], seen[place])
+        by_class[annotations[place].label][kind].append(annotations[place])
+    return _turns([_turns(list(by_class[label].values())) for label in sorted(by_class)])[:count]
+
+
+def _present(annotation: Annotation) -> npt.NDArray[np.bool_]:
+    """Which persons of a recording are there: all of them where none is, so that nothing is empty."""
+    there = np.asarray((annotation.keypoints[..., 2] > 0).any(axis=(1, 2)))
+    return there if there.any() else np.ones_like(there)
+
+
+def _thirds(values: Sequence[float]) -> list[int]:
+    """0, 1 or 2 for each value: which third of all of them it lies in."""
+    if not values:
+        return []
+    ends = np.quantile(values, [1 / 3, 2 / 3])
+    return [int(third) for third in np.searchsorted(ends, values)]
+
+
+def _turns(queues: Sequence[Sequence[Annotation]]) -> list[Annotation]:
+    """The first of each queue, then the second of each, and so on."""
+    longest = max(map(len, queues), default=0)
+    return [queue[turn] for turn in range(longest) for queue in queues if turn < len(queue)]

@@ -2,15 +2,18 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from maskclr_edge.checkpoint import Checkpoint
-from maskclr_edge.data import Annotation, AnnotationSet, make_clips
+from maskclr_edge.data import Annotation, AnnotationSet
 from maskclr_edge.deploy.calibrate import calibrate, present_persons, saturation
-from maskclr_edge.deploy.calibration_set import DEFAULT_COUNT, calibration_clips, choose
+from maskclr_edge.deploy.calibration_set import (
+    DEFAULT_COUNT,
+    Floats,
+    calibration_clips,
+    choose,
+    clips_of_all_lengths,
+)
 from maskclr_edge.deploy.graph import encoder_graph
 from maskclr_edge.deploy.manifest import built_by, fingerprint
 from maskclr_edge.deploy.quantise import quantisable
@@ -45,12 +48,12 @@ def make_table(
     held = choose([item for item in everyone if item.name not in names], count, seed)
     graph = encoder_graph(checkpoint, flat=False)
     tensors = list(dict.fromkeys(quantisable(graph).values()))
-    persons = present_persons([clips], contract.absent)
+    persons = present_persons(clips, contract.absent)
     ranges = calibrate(graph, persons, tensors, method=method, progress=progress)
     beyond: Mapping[str, float | None] = dict.fromkeys(tensors)
     if held:
-        rest, _ = make_clips([replace(item, label=0) for item in held], contract, progress=progress)
-        others = present_persons([rest], contract.absent)
+        rest = clips_of_all_lengths(held, contract, seed=seed, progress=progress)
+        others = present_persons(rest, contract.absent)
         if others:
             beyond = saturation(graph, others, ranges, progress=progress)
     return ScaleTable(
@@ -67,26 +70,26 @@ def make_table(
 
 
 def _coverage(
-    checkpoint: Checkpoint, data: AnnotationSet, chosen: Sequence[Annotation], clips: np.ndarray[Any, Any]
+    checkpoint: Checkpoint, data: AnnotationSet, chosen: Sequence[Annotation], clips: Sequence[Floats]
 ) -> dict[str, Any]:
     """What the calibration clips cover, and the gaps by name."""
     contract = checkpoint.contract
     lengths = sorted(item.keypoints.shape[1] for item in chosen)
-    present = sorted({int(count) for count in clips.any(axis=(2, 3, 4)).sum(axis=1)} - {0})
+    present = sorted({int(n) for part in clips for n in part.any(axis=(2, 3, 4)).sum(axis=1)} - {0})
     labels = {item.label for item in chosen}
     seen = [name for label, name in enumerate(data.class_names) if label in labels]
     missing = [name for label, name in enumerate(data.class_names) if label not in labels]
-    frames = clips.shape[2]
+    frames = [part.shape[2] for part in clips]
     gaps = []
-    if frames > contract.min_frames:
-        gaps.append(f"frames {contract.min_frames} to {frames - 1}")
-    if frames < contract.max_frames:
-        gaps.append(f"frames {frames + 1} to {contract.max_frames}")
+    if frames[0] > contract.min_frames:
+        gaps.append(f"frames {contract.min_frames} to {frames[0] - 1}")
+    if frames[-1] < contract.max_frames:
+        gaps.append(f"frames {frames[-1] + 1} to {contract.max_frames}")
     gaps += [f"{count} persons" for count in range(2, contract.persons + 1) if count not in present]
     gaps += [f"class {name}" for name in missing]
     gaps += [f"class {name}" for name in contract.class_names if name not in data.class_names]
     return {
-        "frames": [frames],
+        "frames": frames,
         "recorded_frames": {"least": lengths[0], "median": lengths[len(lengths) // 2], "most": lengths[-1]},
         "persons": present,
         "classes": seen,

@@ -14,7 +14,7 @@ from maskclr_edge.data import made_up_clips
 from maskclr_edge.deploy import encoder_graph, head_graph
 from maskclr_edge.deploy.builder import to_bytes
 from maskclr_edge.deploy.calibrate import METHODS, Spread, calibrate, present_persons
-from maskclr_edge.deploy.calibration_set import calibration_clips, choose, made_up_calibration
+from maskclr_edge.deploy.calibration_set import calibration_clips, choose, lengths, made_up_calibration
 from maskclr_edge.deploy.onnx_pair import OnnxPair
 from maskclr_edge.deploy.parity import compare, make_probes, probe_clips
 from maskclr_edge.deploy.quantise import quantisable, quantise
@@ -201,15 +201,42 @@ def test_classes_take_turns(random_checkpoint: Maker) -> None:
     contract = random_checkpoint().contract
     split = next(iter(data.splits))
     clips, info = calibration_clips(data, split, contract, count=5)
-    assert clips.shape == (5, 2, 40, 17, 3)
+    assert sum(map(len, clips)) == 5 and all(part.shape[1:2] + part.shape[3:] == (2, 17, 3) for part in clips)
     assert (info["made_up"], info["count"], info["split"]) == (True, 5, split)
+    assert info["frames"] == {str(part.shape[2]): len(part) for part in clips}
     with pytest.raises(DataError, match="nosuch"):
         calibration_clips(data, "nosuch", contract)
     with pytest.raises(ConfigError, match="0"):
         calibration_clips(data, split, contract, count=0)
 
 
+@pytest.mark.parametrize("count", [1, 2, 9, 128])
+def test_lengths_cover_all_that_the_network_takes_and_its_own_most(
+    random_checkpoint: Maker, count: int
+) -> None:
+    contract = random_checkpoint(maxlen=243).contract
+    found = lengths(contract, count)
+    assert len(found) == count and contract.frames in found
+    assert all(contract.min_frames <= frames <= contract.max_frames for frames in found)
+    if count >= 9:
+        assert (min(found), max(found)) == (contract.min_frames, contract.max_frames)
+        assert max(found, key=found.count) == contract.frames
+        assert np.median(found) < contract.max_frames / 3  # on a log scale most are short
+    assert found == lengths(contract, count) and (count < 9 or found != lengths(contract, count, seed=1))
+
+
+def test_kinds_of_recording_take_turns_within_a_class() -> None:
+    data = made_up_clips(60, seed=1, classes=("squat", "pullup"), persons=(1, 2), frames=(10, 90))
+    rare = [item for item in data.annotations if item.keypoints.shape[0] == 2][:2]
+    single = [item for item in data.annotations if item.keypoints.shape[0] == 1]
+    chosen = choose(single + rare, 14, seed=0)
+    assert {item.name for item in rare} <= {item.name for item in chosen}
+    frames = [item.keypoints.shape[1] for item in chosen]
+    ends = np.quantile([item.keypoints.shape[1] for item in single + rare], [1 / 3, 2 / 3])
+    assert {int(third) for third in np.searchsorted(ends, frames)} == {0, 1, 2}
+
+
 def test_made_up_calibration_says_so(random_checkpoint: Maker) -> None:
     clips, info = made_up_calibration(random_checkpoint().contract, count=4)
-    assert clips.shape[0] == info["count"] == 4
+    assert sum(map(len, clips)) == info["count"] == 4
     assert info["made_up"] is True

@@ -37,8 +37,10 @@ def test_what_it_says_of_its_clips(table: ScaleTable, random_checkpoint: Callabl
     assert len(table.clips["names"]) == table.clips["count"] == 8
     assert table.held_out["count"] == 8
     assert all(share is not None and 0 <= share < 0.05 for share in table.saturation.values())
-    frames = table.coverage["frames"][0]
-    assert f"frames 1 to {frames - 1}" in table.coverage["gaps"]
+    contract = random_checkpoint(depth=1).contract
+    assert table.coverage["frames"][0] == contract.min_frames
+    assert table.coverage["frames"][-1] == contract.max_frames
+    assert not any(gap.startswith("frames") for gap in table.coverage["gaps"])
     assert any(gap.startswith("class ") for gap in table.coverage["gaps"])
     everything = make_table(random_checkpoint(depth=1), made_up_clips(30, seed=3), "train", count=30)
     assert everything.held_out["count"] == 0
