@@ -146,17 +146,14 @@ class Pathways(nn.Module):
         else:
             representation = model.backbone(batch.persons)
         features, labels = self._gather(representation, batch)
-        views = [features]
-        if masked:
-            mask = self.mask(importance, batch)
-            views.append(self._gather(model.backbone(batch.persons, mask), batch)[0])
-        # the head sees both views as one batch: its batch norm's running statistics, which inference uses,
-        # are then those that it was trained with
-        hidden, *others = self._hidden(torch.cat(views)).chunk(len(views))
+        hidden = self._hidden(features)
         logits = self._logits(hidden)
         loss = self._objective(hidden, logits, labels)
         parts = {self.objective: loss}
-        for masked_hidden in others:
+        if masked:
+            mask = self.mask(importance, batch)
+            masked_features, _ = self._gather(model.backbone(batch.persons, mask), batch)
+            masked_hidden = self._hidden(masked_features)
             if config.ce_type == "avgce":
                 masked_loss = self._objective(masked_hidden, self._logits(masked_hidden), labels)
                 parts[f"{self.objective}_masked"] = masked_loss
