@@ -101,6 +101,21 @@ def calibration_for(
     return clips, info | {"sha256": sha256(Path(file))}
 
 
+def held_out_for(
+    contract: "SkeletonContract", file: str | None, split: str | None, layout: str, count: int
+) -> tuple[Any, Any]:
+    """Labelled clips of a split that calibration leaves, for an accuracy budget."""
+    from maskclr_edge.data import read_annotations
+    from maskclr_edge.deploy.calibration_set import held_out_clips
+
+    if file is None or split is None or is_table(file):
+        raise ConfigError(
+            "--max-drop measures accuracy on labelled clips: give --calibration an annotation file, and "
+            "its --split"
+        )
+    return held_out_clips(read_annotations(file, layout=layout), split, contract, count=count)
+
+
 def is_table(file: str | None) -> bool:
     """Whether a --calibration file is a scale table, by its name."""
     return file is not None and Path(file).suffix.lower() == ".json"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from maskclr_edge.cli import export_report
-from maskclr_edge.cli.calibrate import calibration_for, is_table
+from maskclr_edge.cli.calibrate import calibration_for, held_out_for, is_table
 from maskclr_edge.cli.console import json_option, messages, progress, write_json
 from maskclr_edge.errors import ConfigError
 
@@ -58,6 +58,8 @@ class _WithTargets(click.Command):
               show_default=True, help="How calibration turns values into ranges.")  # fmt: skip
 @click.option("--keep", multiple=True, metavar="MODULE", help="Leave a module unquantised, such as "
               " backbone.pre_logits.fc; may be repeated.")  # fmt: skip
+@click.option("--max-drop", type=click.FloatRange(0, 100), metavar="POINTS", help="Quantise only what "
+              "keeps top-1 within so many points, on clips of --split that calibration left.")  # fmt: skip
 @click.option("--storage", type=click.Choice(["auto", "float32", "float16"]), default="auto",
               show_default=True, help="Weights on disk; auto halves them where nothing is lost.")  # fmt: skip
 @click.option("--verify", type=click.Choice(["corners", "full"]), default="corners", show_default=True,
@@ -77,6 +79,7 @@ def command(
     clips: int,
     method: str,
     keep: tuple[str, ...],
+    max_drop: float | None,
     storage: str,
     verify: str,
     json_to: str | None,
@@ -121,12 +124,14 @@ def command(
             )
         else:
             chosen = plan.precisions or ("fp32",)
-            data, info = None, None
+            data, info, held_out = None, None, None
             if any(get_precision(name).quantised for name in chosen):
                 data, info = calibration_for(source.contract, calibration, split, layout, clips, report)
-            elif calibration or keep:
+                if max_drop is not None:
+                    held_out = held_out_for(source.contract, calibration, split, layout, clips)
+            elif calibration or keep or max_drop is not None:
                 raise ConfigError(
-                    "--calibration and --keep are for int8 and fp8, and the precision is "
+                    "--calibration, --keep and --max-drop are for int8 and fp8, and the precision is "
                     f"{', '.join(chosen)}; add --precision fp32,int8"
                 )
             bundle = export_bundle(
@@ -140,6 +145,8 @@ def command(
                 calibration_info=info,
                 calibration_method=method,
                 skip=keep,
+                max_drop=max_drop,
+                held_out=held_out,
                 storage=storage,
                 verify=verify,
                 name=Path(model).name,

@@ -29,7 +29,21 @@ def show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> Non
     columns = ("file", "precision", "size", "read back", "largest error", "runs on")
     made = f"made in {seconds:.1f} s"
     note = f"errors are of logits, against the checkpoint; {made}. Try: maskclr-edge bench {shlex.quote(out)}"
-    console(json_to).print(table(f"Bundle {out}", columns, rows, note=note))
+    screen = console(json_to)
+    screen.print(table(f"Bundle {out}", columns, rows, note=note))
+    for precision, kept in bundle.built_by.get("calibration", {}).get("budget", {}).items():
+        screen.print(_budget(precision, kept), markup=False, soft_wrap=True)
+
+
+def _budget(precision: str, kept: dict[str, Any]) -> str:
+    """What an accuracy budget left in floating point, and what it measured."""
+    names = ", ".join(kept["skip"]) or "nothing"
+    lost = kept["float_top1"] - kept["top1"]
+    return (
+        f"{precision}: {names} stays in floating point ({len(kept['skip'])} of {len(kept['ranking'])} "
+        f"groups); on {kept['clips']} held-out clips top-1 is {kept['top1']:.2f} %, {lost:.2f} points below "
+        f"float ({kept['max_drop']:g} allowed), and {kept['agreement']:.1f} % of the answers are the same"
+    )
 
 
 def _read_back(item: "Artifact") -> str:

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from maskclr_edge.data import Annotation, AnnotationSet, made_up_clips, make_clips
-from maskclr_edge.errors import ConfigError
+from maskclr_edge.errors import ConfigError, DataError
+from maskclr_edge.evaluation import match_classes
 from maskclr_edge.skeleton import SkeletonContract
 
 Progress = Callable[[int, int, str], None]
@@ -22,6 +23,8 @@ Progress = Callable[[int, int, str], None]
 Floats = npt.NDArray[np.float32]
 
 DEFAULT_COUNT = 128
+#: most clips that accuracy is measured on: one is then 0.2 points of top-1
+HELD_OUT = 512
 _LENGTHS = 12
 
 
@@ -86,6 +89,25 @@ def lengths(contract: SkeletonContract, count: int, seed: int = 0) -> list[int]:
     others = spread[np.linspace(0, len(spread) - 1, count - own).round().astype(int)]
     drawn = np.random.default_rng(seed).permutation([*[contract.frames] * own, *others])
     return [int(frames) for frames in drawn]
+
+
+def held_out_clips(
+    data: AnnotationSet, split: str, contract: SkeletonContract, *, count: int, seed: int = 0
+) -> tuple[Floats, npt.NDArray[np.int64]]:
+    """At most HELD_OUT clips (N, persons, frames, 17, 3) that ``calibration_clips`` leaves, and their labels.
+
+    Raises DataError where it leaves none, or one whose class the model does not know.
+    """
+    known = match_classes(data, contract.class_names)
+    everyone = known.split(split)
+    taken = {item.name for item in choose(everyone, count, seed)}
+    rest = choose([item for item in everyone if item.name not in taken], HELD_OUT, seed)
+    if not rest:
+        raise DataError(
+            f"{data.source}: calibration takes all {len(everyone)} clips of {split}, and accuracy is "
+            "measured on others; lower --clips"
+        )
+    return make_clips(rest, contract)
 
 
 def made_up_calibration(

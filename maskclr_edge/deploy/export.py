@@ -21,10 +21,11 @@ from maskclr_edge.deploy.float8 import quantise_float8
 from maskclr_edge.deploy.graph import encoder_graph, fits_half, head_graph
 from maskclr_edge.deploy.manifest import as_entry, built_by, fingerprint, now
 from maskclr_edge.deploy.onnx_pair import open_pair
-from maskclr_edge.deploy.precision import OPENVINO, ORT, PRECISIONS, get_precision
+from maskclr_edge.deploy.precision import OPENVINO, ORT, PRECISIONS, Precision, get_precision
 from maskclr_edge.deploy.quantise import quantisable, quantise
-from maskclr_edge.deploy.read_back import read_back
+from maskclr_edge.deploy.read_back import check_share, read_back
 from maskclr_edge.deploy.scale_table import ScaleTable
+from maskclr_edge.deploy.sensitivity import Budgeted, HeldOut, rank, within_budget
 from maskclr_edge.errors import ConfigError, ExportError
 from maskclr_edge.optional import require
 from maskclr_edge.runtime.bundle import FORMAT, MANIFEST, VERSION, Bundle
@@ -45,6 +46,8 @@ def export_bundle(
     calibration_info: Mapping[str, Any] | None = None,
     calibration_method: str = "minmax",
     skip: Sequence[str] = (),
+    max_drop: float | None = None,
+    held_out: tuple[Floats, npt.NDArray[np.int64]] | None = None,
     storage: str = "float32",
     verify: str = "corners",
     name: str = "",
@@ -56,14 +59,18 @@ def export_bundle(
     for the compute capabilities ``sms`` and the least and most ``frames``, the model's where not given.
     calibration: clips (N, M, T, 17, 3), several such arrays of different T, or a scale table; int8 and fp8
     need one of them. calibration_info: what the clips are, for the manifest. skip: modules that they leave
-    alone. storage: of fp32, see ``encoder_graph``; "auto" is float16 where that loses nothing. verify:
-    "corners" or "full", the grid of parity shapes. name: what the checkpoint is called, for the manifest.
+    alone. max_drop: points of top-1 accuracy that quantisation may cost on ``held_out``, clips
+    (N, M, T, 17, 3) and labels (N,): what hurts most is then left alone, see ``sensitivity``.
+    storage: of fp32, see ``encoder_graph``; "auto" is float16 where that loses nothing. verify: "corners" or
+    "full", the grid of parity shapes. name: what the checkpoint is called, for the manifest.
 
     Raises ExportError when a graph does not agree with the checkpoint, an engine is refused or the disk
     fails; ConfigError for options that are not known; CheckpointError for damaged weights. Then nothing is
     written.
     """
     _check_options(precisions, engines, calibration)
+    if max_drop is not None and held_out is None:
+        raise ConfigError("max_drop needs held-out clips and their labels")
     checkpoint.check(name or "checkpoint")
     if isinstance(calibration, ScaleTable):
         calibration.check_model(checkpoint)
@@ -79,16 +86,20 @@ def export_bundle(
         head_entry = folder.write("head.onnx", to_bytes(head)) | {"read_back": read_back(head)}
         encoders = {}
         quantised = _Quantised(checkpoint, calibration, calibration_method, skip, progress)
+        if max_drop is not None and held_out is not None:
+            quantised.keep_within(max_drop, held_out, to_bytes(head))
         for kind in map(get_precision, precisions):
             if kind.quantised:
-                graph = quantised.graph(kind.quantised)
+                graph = quantised.graph(kind)
                 made_by["calibration"] = quantised.facts(calibration_info)
             elif kind.name == "fp32":
                 graph = encoder_graph(checkpoint, storage=storage)
             else:
                 graph = encoder_graph(checkpoint, compute=kind.compute)
             entry = folder.write(f"encoder.{kind.name}.onnx", to_bytes(graph))
-            encoders[kind.name] = entry | {"read_back": read_back(graph, frames=contract.frames)}
+            found = read_back(graph, frames=contract.frames)
+            check_share(kind, found)
+            encoders[kind.name] = entry | {"read_back": found}
         measured = _measure(folder, checkpoint, encoders, head_entry["file"], shapes, progress)
         artifacts = []
         for precision, entry in encoders.items():
@@ -189,14 +200,33 @@ class _Quantised:
         progress: Progress | None,
     ) -> None:
         self._checkpoint, self._calibration, self._method = checkpoint, calibration, method
-        self._skip, self._progress = skip, progress
+        self._skip, self._progress = list(skip), progress
+        self._budget: tuple[float, tuple[Floats, npt.NDArray[np.int64]], bytes] | None = None
+        self._kept: dict[str, Budgeted] = {}
 
-    def graph(self, kind: str) -> onnx.ModelProto:
-        """The encoder with Q/DQ pairs of a type, "int8" or "float8e4m3"."""
+    def keep_within(
+        self, max_drop: float, held_out: tuple[Floats, npt.NDArray[np.int64]], head: bytes
+    ) -> None:
+        """From now on leave alone what costs more than ``max_drop`` points of top-1 on held-out clips."""
+        self._budget = (max_drop, held_out, head)
+
+    def graph(self, precision: Precision) -> onnx.ModelProto:
+        """The encoder with the Q/DQ pairs of a precision."""
         graph, ranges = self._ranged
-        if kind == "int8":
-            return quantise(graph, ranges, skip=self._skip)
-        return quantise_float8(graph, ranges, skip=self._skip)
+        insert = quantise if precision.name == "int8" else quantise_float8
+
+        def quantised(skip: Sequence[str]) -> onnx.ModelProto:
+            return insert(graph, ranges, skip=[*self._skip, *skip])
+
+        if self._budget is None:
+            return quantised(())
+        max_drop, (clips, labels), head = self._budget
+        # the pair of the same precision runs the float encoder too: one runner for both sides
+        data = HeldOut(clips, labels, precision=precision, encoder=to_bytes(graph), head=head)
+        ranking = rank(graph, quantised, data, skip=self._skip, progress=self._progress)
+        chosen = within_budget(quantised, data, ranking, max_drop, self._progress)
+        self._kept[precision.name] = chosen
+        return quantised(chosen.skip)
 
     def facts(self, clips: Mapping[str, Any] | None) -> dict[str, Any]:
         """What the manifest says about calibration."""
@@ -204,6 +234,8 @@ class _Quantised:
         if isinstance(self._calibration, ScaleTable):
             facts["table_sha256"] = self._calibration.sha256()
         # a table has the names themselves; their hash is enough here
+        if self._kept:
+            facts["budget"] = {name: kept.to_dict() for name, kept in self._kept.items()}
         return facts | {"clips": {key: value for key, value in (clips or {}).items() if key != "names"}}
 
     @cached_property

@@ -7,6 +7,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
+from maskclr_edge.deploy.precision import Precision
+from maskclr_edge.errors import ExportError
+
 _NAMES: dict[int, str] = {
     TensorProto.FLOAT: "float32",
     TensorProto.FLOAT16: "float16",
@@ -17,6 +20,8 @@ _NAMES: dict[int, str] = {
     TensorProto.INT64: "int64",
     TensorProto.FLOAT8E4M3FN: "float8e4m3",
 }
+#: least share of the linear layers' weights that a file must multiply in the type that it is named after
+LEAST_SHARE = 0.6
 _FOLDED = ("Cast", "Mul", "Transpose", "Reshape", "Identity")
 
 
@@ -62,6 +67,18 @@ def read_back(model: onnx.ModelProto, *, frames: int = 0) -> dict[str, Any]:
     if frames:
         result["gemm_flops"] = _shares(products) | {"frames": frames}
     return result
+
+
+def check_share(precision: Precision, found: dict[str, Any]) -> None:
+    """Raise ExportError for a file that is of its precision in name only, by what was read back from it."""
+    wanted = precision.quantised or precision.compute
+    share = found["gemm_weights"].get(wanted, 0.0)
+    if share < LEAST_SHARE:
+        kinds = ", ".join(f"{100 * part:.0f} % {kind}" for kind, part in found["gemm_weights"].items())
+        raise ExportError(
+            f"the {precision.name} graph multiplies {kinds} of its weights, and {precision.name} means "
+            f"{100 * LEAST_SHARE:.0f} % {wanted} at least: keep fewer modules, or export another precision"
+        )
 
 
 def _weight(

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from maskclr_edge.checkpoint import Checkpoint, write_checkpoint
+from maskclr_edge.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
 from maskclr_edge.cli.export import _compute_capabilities
 from maskclr_edge.cli.main import main
-from maskclr_edge.data import made_up_clips, write_annotations
+from maskclr_edge.data import AnnotationSet, made_up_clips, write_annotations
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import Bundle
@@ -185,3 +185,27 @@ def test_compute_capabilities_as_people_write_them() -> None:
     assert _compute_capabilities("86, SM89 sm_120 8.6") == (86, 89, 120)
     with pytest.raises(ConfigError):
         _compute_capabilities("ampere")
+
+
+def test_an_accuracy_budget_is_measured_on_clips_that_calibration_left(
+    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = read_checkpoint(checkpoint).contract.class_names
+    made = made_up_clips(30, seed=3, frames=(10, 20))
+    clips = tuple(replace(one, label=index % len(names)) for index, one in enumerate(made.annotations))
+    everything = AnnotationSet(clips, {"train": tuple(one.name for one in clips)}, names, made_up=True)
+    data = tmp_path / "data.pkl"
+    write_annotations(data, everything)
+    words = [checkpoint, "--out", str(tmp_path / "b"), "--precision", "int8", "--max-drop", "40"]
+    assert run(*words, "--calibration", str(data), "--split", "train", "--clips", "20", "--json", "-") == 0
+    kept = json.loads(capsys.readouterr().out)["built_by"]["calibration"]["budget"]["int8"]
+    assert kept["clips"] == 10 and kept["float_top1"] - kept["top1"] <= 40
+    assert kept["ranking"][0]["kl"] >= kept["ranking"][-1]["kl"]
+    for wrong, said in (
+        (["--calibration", str(data), "--split", "train", "--clips", "30"], "lower --clips"),
+        ([], "labelled clips"),
+    ):
+        assert run(*words, *wrong) == 2
+        assert said in capsys.readouterr().err
+    assert run(checkpoint, "--out", str(tmp_path / "c"), "--max-drop", "1") == 2
+    assert "for int8 and fp8" in capsys.readouterr().err

@@ -1,0 +1,97 @@
+"""Sensitivity and the accuracy budget: the layer that was made fragile is found, and only it is spared."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from maskclr_edge.checkpoint import Checkpoint
+from maskclr_edge.deploy import encoder_graph, head_graph
+from maskclr_edge.deploy.builder import to_bytes
+from maskclr_edge.deploy.calibrate import calibrate, present_persons
+from maskclr_edge.deploy.parity import probe_clips
+from maskclr_edge.deploy.precision import get_precision
+from maskclr_edge.deploy.quantise import quantisable, quantise
+from maskclr_edge.deploy.read_back import check_share, read_back
+from maskclr_edge.deploy.sensitivity import HeldOut, groups, rank, within_budget
+from maskclr_edge.errors import ConfigError, ExportError
+
+Maker = Callable[..., Checkpoint]
+FRAGILE = "backbone.blocks_ts.0.mlp_t"
+INT8 = get_precision("int8")
+
+
+class Case:
+    """A network with ranges that spoil one group, and clips labelled with the float network's own answers."""
+
+    def __init__(self, checkpoint: Checkpoint, spoil: Sequence[str]) -> None:
+        self.model = encoder_graph(checkpoint, flat=False)
+        nodes = quantisable(self.model)
+        persons = present_persons([probe_clips(8, 2, 20, seed=1)], "zeros")
+        ranges = calibrate(self.model, persons, list(dict.fromkeys(nodes.values())), method="minmax")
+        for node, tensor in nodes.items():
+            if node.startswith(tuple(spoil)):
+                ranges[tensor] = (-1e-3, 1e-3)  # nearly every value is cut off
+        self.ranges = ranges
+        head = to_bytes(head_graph(checkpoint))
+        options: dict[str, Any] = {"precision": INT8, "encoder": to_bytes(self.model), "head": head}
+        clips = probe_clips(40, 1, 20, seed=2)
+        labels = HeldOut(clips, np.zeros(40, np.int64), **options).logits.argmax(axis=1)
+        self.held_out = HeldOut(clips, labels, **options)
+
+    def quantised(self, skip: Sequence[str]) -> onnx.ModelProto:
+        return quantise(self.model, self.ranges, skip=skip)
+
+
+def test_groups_are_attentions_mlps_and_the_last_layer(random_checkpoint: Maker) -> None:
+    model = encoder_graph(random_checkpoint(depth=1), flat=False)
+    found = groups(model)
+    assert FRAGILE in found and "backbone.pre_logits.fc" in found
+    assert len(found) == 2 * 2 * 2 + 1
+    sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in model.graph.initializer}
+    layers = [f"{FRAGILE}.{name}.weight" for name in ("fc1", "fc2")]
+    assert found[FRAGILE] == sum(sizes[name] for name in layers)
+    assert FRAGILE not in groups(model, skip=[FRAGILE])
+
+
+def test_the_fragile_group_is_found_and_it_alone_is_spared(random_checkpoint: Maker) -> None:
+    case = Case(random_checkpoint(depth=1, dim_feat=32, dim_rep=32), [FRAGILE])
+    seen: list[tuple[int, int]] = []
+    ranking = rank(
+        case.model,
+        case.quantised,
+        case.held_out,
+        progress=lambda done, total, what: seen.append((done, total)),
+    )
+    assert seen == [(index + 1, len(ranking)) for index in range(len(ranking))]
+    assert ranking[0].module == FRAGILE and ranking[0].kl > 10 * ranking[1].kl
+    assert ranking[0].cosine < ranking[1].cosine
+    assert sum(one.weights for one in ranking) == pytest.approx(1)
+    chosen = within_budget(case.quantised, case.held_out, ranking, 10)
+    assert chosen.skip == (FRAGILE,) and chosen.float_top1 == 100
+    assert chosen.top1 >= 90 > dict(chosen.tried)[0]
+    assert chosen.agreement == chosen.top1  # the labels are the float network's answers
+    assert {"skip", "ranking", "tried"} <= set(chosen.to_dict())
+    loose = within_budget(case.quantised, case.held_out, ranking, 100)
+    assert loose.skip == () and len(loose.tried) == 1  # nothing is spared that need not be
+
+
+def test_a_budget_that_cannot_be_met_is_an_error(random_checkpoint: Maker) -> None:
+    case = Case(random_checkpoint(depth=1, dim_feat=32, dim_rep=32), ["backbone"])
+    ranking = rank(case.model, case.quantised, case.held_out)
+    with pytest.raises(ExportError, match=r"a drop of 1 points cannot be kept.*export fp16"):
+        within_budget(case.quantised, case.held_out, ranking, 1)
+    with pytest.raises(ConfigError, match="from 0 to 100"):
+        within_budget(case.quantised, case.held_out, ranking, -1)
+
+
+def test_a_precision_in_name_only_is_an_error(random_checkpoint: Maker) -> None:
+    case = Case(random_checkpoint(depth=1), [])
+    sizes = groups(case.model)
+    check_share(INT8, read_back(case.quantised([])))
+    with pytest.raises(ExportError, match=r"int8 means 60 % int8 at least"):
+        check_share(INT8, read_back(case.quantised(list(sizes)[: len(sizes) // 2 + 1])))
+    with pytest.raises(ExportError, match="100 % float32"):
+        check_share(get_precision("fp16"), read_back(case.model))
