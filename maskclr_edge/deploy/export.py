@@ -71,6 +71,8 @@ def export_bundle(
     _check_options(precisions, engines, calibration)
     if max_drop is not None and held_out is None:
         raise ConfigError("max_drop needs held-out clips and their labels")
+    if max_drop is not None and checkpoint.config.head != "class":
+        raise ConfigError("max_drop is about top-1 accuracy, and an embedding head knows no classes")
     checkpoint.check(name or "checkpoint")
     if isinstance(calibration, ScaleTable):
         calibration.check_model(checkpoint)

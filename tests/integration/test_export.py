@@ -276,6 +276,18 @@ def test_bad_options(checkpoint: Checkpoint, tmp_path: Path, options: dict[str, 
     assert leftovers(tmp_path) == []
 
 
+def test_a_budget_needs_classes_and_clips(
+    checkpoint: Checkpoint, random_checkpoint: Callable[..., Checkpoint], tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="held-out clips"):
+        export(checkpoint, tmp_path / "b", max_drop=1.0)
+    held_out = (CALIBRATION, np.zeros(len(CALIBRATION), np.int64))
+    embedding = random_checkpoint(head="embed", num_classes=0, depth=1)
+    with pytest.raises(ConfigError, match="embedding head"):
+        export(embedding, tmp_path / "b", max_drop=1.0, held_out=held_out)
+    assert leftovers(tmp_path) == []
+
+
 def test_damaged_weights(checkpoint: Checkpoint, tmp_path: Path) -> None:
     checkpoint.weights["backbone.norm.weight"][0] = np.nan
     with pytest.raises(CheckpointError, match=r"backbone\.norm\.weight"):
