@@ -44,12 +44,12 @@ class _WithTargets(click.Command):
 @click.option(
     "--precision",
     metavar="LIST",
-    help="Some of fp32,fp16,bf16,int8,fp8; fp32 by default, all that a bundle has.",
+    help="Some of fp32,fp16,bf16,int8,mixed,fp8; fp32 by default, all that a bundle has.",
 )
 @click.option("--engine", "engines", multiple=True, metavar="KIND", help="Also build engines: tensorrt-rtx.")
 @click.option("--sm", metavar="LIST", help="Compute capabilities to build engines for; 86,89,120 by default.")
 @click.option("--calibration", metavar="FILE",
-              help="Calibrates int8 and fp8: an annotation file, or a scale table (.json).")  # fmt: skip
+              help="Calibrates int8, mixed, fp8: an annotation file, or a scale table (.json).")  # fmt: skip
 @click.option("--split", metavar="NAME", help="Its split: one that the model was trained on, such as train.")
 @click.option("--layout", default="coco17", show_default=True, help="Joint layout of the annotation file.")
 @click.option("--clips", type=click.IntRange(1, 100_000), default=128, show_default=True,
@@ -58,6 +58,8 @@ class _WithTargets(click.Command):
               show_default=True, help="How calibration turns values into ranges.")  # fmt: skip
 @click.option("--keep", multiple=True, metavar="MODULE", help="Leave a module unquantised, such as "
               " backbone.pre_logits.fc; may be repeated.")  # fmt: skip
+@click.option("--smooth", type=click.FloatRange(0, 1), metavar="STRENGTH", help="Move outliers of "
+              "activations into weights before quantising, such as 0.5.")  # fmt: skip
 @click.option("--max-drop", type=click.FloatRange(0, 100), metavar="POINTS", help="Quantise only what "
               "keeps top-1 within so many points, on clips of --split that calibration left.")  # fmt: skip
 @click.option("--storage", type=click.Choice(["auto", "float32", "float16"]), default="auto",
@@ -79,6 +81,7 @@ def command(
     clips: int,
     method: str,
     keep: tuple[str, ...],
+    smooth: float | None,
     max_drop: float | None,
     storage: str,
     verify: str,
@@ -129,10 +132,10 @@ def command(
                 data, info = calibration_for(source.contract, calibration, split, layout, clips, report)
                 if max_drop is not None:
                     held_out = held_out_for(source.contract, calibration, split, layout, clips)
-            elif calibration or keep or max_drop is not None:
+            elif calibration or keep or max_drop is not None or smooth is not None:
                 raise ConfigError(
-                    "--calibration, --keep and --max-drop are for int8 and fp8, and the precision is "
-                    f"{', '.join(chosen)}; add --precision fp32,int8"
+                    "--calibration, --keep, --smooth and --max-drop are for int8, mixed and fp8, and the "
+                    f"precision is {', '.join(chosen)}; add --precision fp32,int8"
                 )
             bundle = export_bundle(
                 source,
@@ -145,6 +148,7 @@ def command(
                 calibration_info=info,
                 calibration_method=method,
                 skip=keep,
+                smooth=smooth,
                 max_drop=max_drop,
                 held_out=held_out,
                 storage=storage,
@@ -192,9 +196,9 @@ def _taken(precisions: Sequence[str], bundle: "Bundle") -> tuple[str, ...]:
 
 
 def _check_table_options() -> None:
-    """Refuse options that choose clips or a method, which a scale table has behind it."""
+    """Refuse options that choose clips or what is done with them, which a scale table has behind it."""
     context = click.get_current_context()
-    for option in ("split", "clips", "method", "layout"):
+    for option in ("split", "clips", "method", "layout", "smooth"):
         if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
             raise ConfigError(f"--{option} is for an annotation file; a scale table was made with its own")
 

@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "convert": "Turn an upstream MaskCLR or MotionBERT checkpoint into one of ours.",
     "export": "Make a bundle from a checkpoint: ONNX, INT8, engines, each checked against the checkpoint.",
     "calibrate": "Write a model's activation ranges for INT8 to a scale table that exports reuse.",
+    "report": "What each precision of a bundle costs, clean and corrupted, as one HTML page.",
     "classify": "Name the action in a keypoint recording.",
     "bench": "Measure the latency of a model on this machine's runners.",
     "live": "Label a video or a keypoint recording as it plays.",

@@ -95,7 +95,7 @@ def calibrate(
         raise ConfigError("the calibration clips hold no person; give clips with somebody in them")
     spreads = {tensor: Spread() for tensor in tensors}
     total, done = sum(len(part) for part in persons), 0
-    for count, values in _run(model, persons, tensors):
+    for count, values in run_tensors(model, persons, tensors):
         for tensor, value in values.items():
             spreads[tensor].add(value)
         done += count
@@ -115,7 +115,7 @@ def saturation(
     reach = {tensor: np.float32(max(-low, high)) for tensor, (low, high) in ranges.items()}
     beyond, seen = dict.fromkeys(ranges, 0), dict.fromkeys(ranges, 0)
     total, done = sum(len(part) for part in persons), 0
-    for count, values in _run(model, persons, list(ranges)):
+    for count, values in run_tensors(model, persons, list(ranges)):
         for tensor, value in values.items():
             beyond[tensor] += int(np.count_nonzero(np.abs(value) > reach[tensor]))
             seen[tensor] += value.size
@@ -139,10 +139,10 @@ def present_persons(clips: Iterable[Floats], absent: str) -> list[Floats]:
     return groups
 
 
-def _run(
+def run_tensors(
     model: onnx.ModelProto, persons: Sequence[Floats], tensors: Sequence[str]
 ) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    """Run persons in small batches; yields how many and the value of each tensor."""
+    """Run persons (P, T, 17, 3) in small batches; yields how many and the value of each tensor."""
     own = len(model.graph.output)
     for tensor in tensors:
         model.graph.output.add().name = tensor

@@ -26,6 +26,7 @@ from maskclr_edge.deploy.quantise import quantisable, quantise
 from maskclr_edge.deploy.read_back import check_share, read_back
 from maskclr_edge.deploy.scale_table import ScaleTable
 from maskclr_edge.deploy.sensitivity import Budgeted, HeldOut, rank, within_budget
+from maskclr_edge.deploy.smooth import smoothed
 from maskclr_edge.errors import ConfigError, ExportError
 from maskclr_edge.optional import require
 from maskclr_edge.runtime.bundle import FORMAT, MANIFEST, VERSION, Bundle
@@ -46,6 +47,7 @@ def export_bundle(
     calibration_info: Mapping[str, Any] | None = None,
     calibration_method: str = "minmax",
     skip: Sequence[str] = (),
+    smooth: float | None = None,
     max_drop: float | None = None,
     held_out: tuple[Floats, npt.NDArray[np.int64]] | None = None,
     storage: str = "float32",
@@ -57,18 +59,22 @@ def export_bundle(
 
     precisions: of the ONNX graphs, see :data:`PRECISIONS`. engines: "tensorrt-rtx", one for each precision,
     for the compute capabilities ``sms`` and the least and most ``frames``, the model's where not given.
-    calibration: clips (N, M, T, 17, 3), several such arrays of different T, or a scale table; int8 and fp8
-    need one of them. calibration_info: what the clips are, for the manifest. skip: modules that they leave
-    alone. max_drop: points of top-1 accuracy that quantisation may cost on ``held_out``, clips
-    (N, M, T, 17, 3) and labels (N,): what hurts most is then left alone, see ``sensitivity``.
-    storage: of fp32, see ``encoder_graph``; "auto" is float16 where that loses nothing. verify: "corners" or
-    "full", the grid of parity shapes. name: what the checkpoint is called, for the manifest.
+    calibration: clips (N, M, T, 17, 3), several such arrays of different T, or a scale table; what is
+    quantised needs one of them. calibration_info: what the clips are, for the manifest. skip: modules that
+    quantisation leaves alone. smooth: move outliers of activations into weights before, by a strength of 0
+    to 1, see ``smooth``; needs clips. max_drop: points of top-1 accuracy that quantisation may cost on
+    ``held_out``, clips (N, M, T, 17, 3) and labels (N,): what hurts most is then left alone, see
+    ``sensitivity``. storage: of fp32, see ``encoder_graph``; "auto" is float16 where that loses nothing.
+    verify: "corners" or "full", the grid of parity shapes. name: what the checkpoint is called, for the
+    manifest.
 
     Raises ExportError when a graph does not agree with the checkpoint, an engine is refused or the disk
     fails; ConfigError for options that are not known; CheckpointError for damaged weights. Then nothing is
     written.
     """
     _check_options(precisions, engines, calibration)
+    if smooth is not None and isinstance(calibration, ScaleTable):
+        raise ConfigError("smooth needs calibration clips; a scale table is of the network as it is")
     if max_drop is not None and held_out is None:
         raise ConfigError("max_drop needs held-out clips and their labels")
     if max_drop is not None and checkpoint.config.head != "class":
@@ -87,7 +93,7 @@ def export_bundle(
         # every precision shares the head: next to none of the operations are in it
         head_entry = folder.write("head.onnx", to_bytes(head)) | {"read_back": read_back(head)}
         encoders = {}
-        quantised = _Quantised(checkpoint, calibration, calibration_method, skip, progress)
+        quantised = _Quantised(checkpoint, calibration, calibration_method, skip, smooth, progress)
         if max_drop is not None and held_out is not None:
             quantised.keep_within(max_drop, held_out, to_bytes(head))
         for kind in map(get_precision, precisions):
@@ -199,10 +205,11 @@ class _Quantised:
         calibration: Sequence[Floats] | Floats | ScaleTable | None,
         method: str,
         skip: Sequence[str],
+        smooth: float | None,
         progress: Progress | None,
     ) -> None:
         self._checkpoint, self._calibration, self._method = checkpoint, calibration, method
-        self._skip, self._progress = list(skip), progress
+        self._skip, self._smooth, self._progress = list(skip), smooth, progress
         self._budget: tuple[float, tuple[Floats, npt.NDArray[np.int64]], bytes] | None = None
         self._kept: dict[str, Budgeted] = {}
 
@@ -214,8 +221,12 @@ class _Quantised:
 
     def graph(self, precision: Precision) -> onnx.ModelProto:
         """The encoder with the Q/DQ pairs of a precision."""
-        graph, ranges = self._ranged
-        insert = quantise if precision.name == "int8" else quantise_float8
+        reference, ranges = self._ranged
+        graph = reference
+        if precision.compute != "float32":
+            graph = encoder_graph(self._checkpoint, flat=False, compute=precision.compute)
+            ranges = _renamed(ranges, reference, graph, self._skip)
+        insert = quantise if precision.quantised == "int8" else quantise_float8
 
         def quantised(skip: Sequence[str]) -> onnx.ModelProto:
             return insert(graph, ranges, skip=[*self._skip, *skip])
@@ -224,7 +235,7 @@ class _Quantised:
             return quantised(())
         max_drop, (clips, labels), head = self._budget
         # the pair of the same precision runs the float encoder too: one runner for both sides
-        data = HeldOut(clips, labels, precision=precision, encoder=to_bytes(graph), head=head)
+        data = HeldOut(clips, labels, precision=precision, encoder=to_bytes(reference), head=head)
         ranking = rank(graph, quantised, data, skip=self._skip, progress=self._progress)
         chosen = within_budget(quantised, data, ranking, max_drop, self._progress)
         self._kept[precision.name] = chosen
@@ -233,6 +244,8 @@ class _Quantised:
     def facts(self, clips: Mapping[str, Any] | None) -> dict[str, Any]:
         """What the manifest says about calibration."""
         facts: dict[str, Any] = {"method": self._method, "skipped": list(self._skip)}
+        if self._smooth is not None:
+            facts["smooth"] = self._smooth
         if isinstance(self._calibration, ScaleTable):
             facts["table_sha256"] = self._calibration.sha256()
         # a table has the names themselves; their hash is enough here
@@ -249,8 +262,22 @@ class _Quantised:
             return graph, calibration.choose(tensors)
         clips = [calibration] if isinstance(calibration, np.ndarray) else list(calibration or ())
         persons = present_persons(clips, self._checkpoint.contract.absent)
+        if self._smooth is not None:
+            self._checkpoint = smoothed(self._checkpoint, graph, persons, self._smooth, self._progress)
+            graph = encoder_graph(self._checkpoint, flat=False)
         found = calibrate(graph, persons, tensors, method=self._method, progress=self._progress)
         return graph, found
+
+
+def _renamed(
+    ranges: Mapping[str, tuple[float, float]],
+    of: onnx.ModelProto,
+    to: onnx.ModelProto,
+    skip: Sequence[str],
+) -> dict[str, tuple[float, float]]:
+    """Ranges of one encoder's tensors for another's: what goes into the same layers."""
+    ours, theirs = quantisable(of, skip), quantisable(to, skip)
+    return {theirs[layer]: ranges[tensor] for layer, tensor in ours.items()}
 
 
 def _measure(
@@ -265,16 +292,15 @@ def _measure(
     probes, reference = parity.make_probes(checkpoint, shapes, progress)
     measured = {}
     for precision, entry in encoders.items():
-        with open_pair(get_precision(precision), folder.path(entry["file"]), folder.path(head)) as pair:
-            result = parity.compare(
-                pair.infer,
-                probes,
-                exact=precision == "fp32",
-                tolerance=get_precision(precision).tolerance,
-                reference=reference,
-                progress=progress,
-                what=f"parity {precision}",
-            )
+        result = parity.compare(
+            open_pair(get_precision(precision), folder.path(entry["file"]), folder.path(head)).infer,
+            probes,
+            exact=precision == "fp32",
+            tolerance=get_precision(precision).tolerance,
+            reference=reference,
+            progress=progress,
+            what=f"parity {precision}",
+        )
         if not result.passed:
             count, persons, frames = result.worst_shape
             raise ExportError(

@@ -1,8 +1,8 @@
 """Encoder and head run straight from their ONNX files, for the checks of an export."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,10 @@ import onnxruntime
 from maskclr_edge.deploy.precision import ORT, Precision
 from maskclr_edge.errors import ExportError
 from maskclr_edge.optional import require
+
+Floats = npt.NDArray[np.float32]
+#: a network of one input and one output
+Network = Callable[[Floats], Floats]
 
 
 def open_session(model: Path | bytes, threads: int | None = None, *, basic: bool = False) -> Any:
@@ -33,64 +37,58 @@ def open_session(model: Path | bytes, threads: int | None = None, *, basic: bool
         raise ExportError(f"ONNX Runtime does not take the {name}: {_first_line(error)}") from error
 
 
+def open_network(precision: Precision, model: Path | bytes) -> Network:
+    """A file of a precision on the first runner that takes it. It raises ExportError, and so does this."""
+    if ORT not in precision.runners:
+        return _on_openvino(model)
+    session = open_session(model, basic=precision.emulated)
+    name = session.get_inputs()[0].name
+    return _reporting("ONNX Runtime", lambda array: session.run(None, {name: array})[0])
+
+
 def open_pair(precision: Precision, encoder: Path | bytes, head: Path | bytes) -> "OnnxPair":
-    """The pair of a precision, on the first runner that takes it. Raises ExportError."""
-    if ORT in precision.runners:
-        return OnnxPair(encoder, head, basic=precision.name == "fp8")
-    return _OpenVinoPair(encoder, head)
+    """Encoder and head of a precision. Raises ExportError."""
+    return OnnxPair(open_network(precision, encoder), open_network(precision, head))
 
 
+@dataclass(frozen=True)
 class OnnxPair:
     """``infer`` of clips by an encoder and a head, persons neither packed nor padded."""
 
-    def __init__(self, encoder: Path | bytes, head: Path | bytes, *, basic: bool = False) -> None:
-        self._encoder, self._head = open_session(encoder, basic=basic), open_session(head)
+    encoder: Network
+    head: Network
 
-    def infer(self, clips: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    def infer(self, clips: Floats) -> Floats:
         """Logits (N, K) of clips (N, M, T, 17, 3): the mean is over the M persons given."""
         count, persons = clips.shape[:2]
-        features = self._run(self._encoder, {"persons": clips.reshape(-1, *clips.shape[2:])})
-        return self._run(self._head, {"features": features.reshape(count, persons, -1)})
+        features = self.encoder(clips.reshape(-1, *clips.shape[2:]))
+        return self.head(features.reshape(count, persons, -1))
 
-    def _run(self, session: Any, feed: Mapping[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
+
+def _on_openvino(model: Path | bytes) -> Network:
+    """For what ONNX Runtime has no kernels for."""
+    core = require("openvino").Core()
+    try:
+        # the types of the graph are what is judged, not the plugin's own choice of faster ones
+        settings = {"INFERENCE_PRECISION_HINT": "f32"}
+        compiled = core.compile_model(core.read_model(model), "CPU", settings)
+    except Exception as error:
+        raise ExportError(f"OpenVINO does not take the graph: {_first_line(error)}") from error
+    network = _reporting("OpenVINO", lambda array: compiled(array)[0])
+    if len(compiled.inputs[0].partial_shape) == 4:
+        network(np.zeros((1, 16, 17, 3), np.float32))  # the first shape must not be T = 1, see runtime/ov.py
+    return network
+
+
+def _reporting(backend: str, run: Callable[[Floats], Any]) -> Network:
+    def network(array: Floats) -> Floats:
         try:
-            result: npt.NDArray[np.float32] = session.run(None, feed)[0]
+            result: Floats = run(array)
         except Exception as error:
-            raise ExportError(f"ONNX Runtime cannot run the exported graph: {_first_line(error)}") from error
+            raise ExportError(f"{backend} cannot run the exported graph: {_first_line(error)}") from error
         return result
 
-    def __enter__(self) -> "OnnxPair":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        del self._encoder, self._head
-
-
-class _OpenVinoPair(OnnxPair):
-    """The same on OpenVINO, for what ONNX Runtime has no kernels for."""
-
-    def __init__(self, encoder: Path | bytes, head: Path | bytes) -> None:
-        core = require("openvino").Core()
-        self._encoder, self._head = (self._compile(core, model) for model in (encoder, head))
-        # the first shape must not be T = 1, see runtime/ov.py
-        self._run(self._encoder, {"persons": np.zeros((1, 16, 17, 3), np.float32)})
-
-    def _compile(self, core: Any, model: Path | bytes) -> Any:
-        try:
-            # the types of the graph are what is judged, not the plugin's own choice of faster ones
-            settings = {"INFERENCE_PRECISION_HINT": "f32"}
-            return core.compile_model(core.read_model(model), "CPU", settings)
-        except Exception as error:
-            raise ExportError(f"OpenVINO does not take the graph: {_first_line(error)}") from error
-
-    def _run(self, session: Any, feed: Mapping[str, npt.NDArray[np.float32]]) -> npt.NDArray[np.float32]:
-        try:
-            result: npt.NDArray[np.float32] = session(feed)[0]
-        except Exception as error:
-            raise ExportError(f"OpenVINO cannot run the exported graph: {_first_line(error)}") from error
-        return result
+    return network
 
 
 def _first_line(error: Exception) -> str:

@@ -22,8 +22,13 @@ class Precision:
     runners: tuple[str, ...]
     tolerance: float
 
+    @property
+    def emulated(self) -> bool:
+        """Whether every CPU only imitates it: its answers are true there, and its time says nothing."""
+        return self.quantised.startswith("float8")
 
-#: ONNX Runtime has no bfloat16 product on CPUs. FP8 is emulated on every CPU: it is for GPUs that have it.
+
+#: ONNX Runtime has no bfloat16 product on CPUs. "mixed" is INT8 with float16 for what INT8 leaves, for GPUs.
 PRECISIONS: dict[str, Precision] = {
     one.name: one
     for one in (
@@ -31,6 +36,7 @@ PRECISIONS: dict[str, Precision] = {
         Precision("fp16", "float16", "", (ORT, OPENVINO), 0.02),
         Precision("bf16", "bfloat16", "", (OPENVINO,), 0.1),
         Precision("int8", "float32", "int8", (ORT, OPENVINO), 0.5),
+        Precision("mixed", "float16", "int8", (ORT, OPENVINO), 0.5),
         Precision("fp8", "float32", "float8e4m3", (ORT, OPENVINO), 0.5),
     )
 }

@@ -53,6 +53,9 @@ def quantise(
 ) -> onnx.ModelProto:
     """A quantised copy of an encoder made with ``flat=False`` and float32 storage; inputs stay float32.
 
+    An encoder with ``compute="float16"`` gets float16 scales, so that what is between the pairs stays in
+    float16; an output channel whose weights are all below 0.008 becomes zero then.
+
     ranges: activation tensor -> (low, high). skip: see :func:`quantisable`. activation: "int8" (symmetric,
     zero point 0) or "uint8" (asymmetric, for ONNX Runtime on CPUs). Raises ConfigError for another type,
     and ExportError for a tensor without a usable range.
@@ -90,11 +93,14 @@ def _insert_pairs(
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
     symmetric = ACTIVATIONS[activation]
+    weights = {node.input[1] for node in model.graph.node if node.name in nodes}
+    half = any(t.data_type == onnx.TensorProto.FLOAT16 for t in model.graph.initializer if t.name in weights)
+    kind = np.float16 if half else np.float32  # a scale has the type of what it scales
     bounds = {}
     for tensor, (low, high) in ranges.items():
         reach = max(-low, high)
         pair = (-reach, reach) if symmetric else (low, high)
-        bounds[tensor] = (np.float32(pair[0]), np.float32(pair[1]))
+        bounds[tensor] = (kind(pair[0]), kind(pair[1]))
     quantiser = QDQQuantizer(
         onnx.ModelProto.FromString(model.SerializeToString()),  # it changes what it is given
         per_channel=True,

@@ -79,9 +79,9 @@ class HeldOut:
 
     def run(self, encoder: bytes) -> Floats:
         """Logits (N, K) of an encoder of the precision."""
-        with open_pair(self._precision, encoder, self._head) as pair:
-            parts = range(0, len(self.clips), CLIPS_AT_ONCE)
-            return np.concatenate([pair.infer(self.clips[start : start + CLIPS_AT_ONCE]) for start in parts])
+        pair = open_pair(self._precision, encoder, self._head)
+        parts = range(0, len(self.clips), CLIPS_AT_ONCE)
+        return np.concatenate([pair.infer(self.clips[start : start + CLIPS_AT_ONCE]) for start in parts])
 
     def agreement(self, logits: Floats) -> float:
         """Percent of clips with the float network's answer."""

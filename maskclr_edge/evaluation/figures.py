@@ -56,10 +56,15 @@ def curve(runs: Sequence[Sequence[CellResult]]) -> Curve:
 
 
 def draw_robustness(path: str | Path, curves: Mapping[str, Curve], *, title: str = "") -> None:
-    """Write a PNG, one panel a corruption, one line a model: top-1 against severity, clean at the left.
+    """Write a :func:`robustness_figure` as PNG. Raises as it does, or ConfigError when that fails."""
+    save_figure(path, robustness_figure(curves, title=title))
+
+
+def robustness_figure(curves: Mapping[str, Curve], *, title: str = "") -> Any:
+    """One panel a corruption, one line a model: top-1 against severity, clean at the left.
 
     Bars are one standard deviation. Raises DataError for no corruption, MissingDependencyError without
-    matplotlib, ConfigError when the file cannot be written.
+    matplotlib.
     """
     from maskclr_edge.skeleton.corruption import get_corruption
 
@@ -91,7 +96,7 @@ def draw_robustness(path: str | Path, curves: Mapping[str, Curve], *, title: str
     handles, labels = panels.flat[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), fontsize=9)
     figure.suptitle(title or "Top-1 accuracy under corruption", fontsize=12)
-    save_figure(path, figure)
+    return figure
 
 
 def draw_confusion(
@@ -124,13 +129,18 @@ def draw_confusion(
 
 def save_figure(path: str | Path, figure: Any) -> None:
     """Write a matplotlib figure as PNG, whole or not at all. Raises ConfigError when that fails."""
+    try:
+        write_atomically(path, to_png(figure))
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def to_png(figure: Any) -> bytes:
+    """A matplotlib figure as PNG."""
     buffer = io.BytesIO()
     # no date and no version in the file: equal results give equal bytes
     figure.savefig(buffer, format="png", dpi=130, metadata={"Software": None})
-    try:
-        write_atomically(path, buffer.getvalue())
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+    return buffer.getvalue()
 
 
 def new_figure(width: float, height: float) -> Any:

@@ -208,4 +208,4 @@ def test_an_accuracy_budget_is_measured_on_clips_that_calibration_left(
         assert run(*words, *wrong) == 2
         assert said in capsys.readouterr().err
     assert run(checkpoint, "--out", str(tmp_path / "c"), "--max-drop", "1") == 2
-    assert "for int8 and fp8" in capsys.readouterr().err
+    assert "for int8, mixed and fp8" in capsys.readouterr().err

@@ -56,7 +56,7 @@ def test_runners_run_the_precisions_that_the_manifest_gives_them(
     checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     # the largest error over the largest logit, with the width that a made-up network's small logits need
-    bounds = {"fp32": 1e-3, "fp16": 0.01, "bf16": 0.1, "int8": 0.2, "fp8": 0.3}
+    bounds = {"fp32": 1e-3, "fp16": 0.01, "bf16": 0.1, "int8": 0.2, "mixed": 0.2, "fp8": 0.3}
     made = [name for name in bounds if name != "bf16" or available("openvino")]
     bundle = export(checkpoint, tmp_path / "b", precisions=made)
     assert leftovers(tmp_path) == ["b"]
@@ -438,7 +438,8 @@ def test_the_full_size_network(random_checkpoint: Maker, tmp_path: Path) -> None
 @pytest.mark.full
 @needs_rtx
 @pytest.mark.parametrize(
-    ("precision", "sms"), [("fp16", [86, 89, 120]), ("bf16", [86, 89, 120]), ("fp8", [89, 120])]
+    ("precision", "sms"),
+    [(name, [86, 89, 120]) for name in ("fp16", "bf16", "mixed")] + [("fp8", [89, 120])],
 )
 def test_the_builder_takes_every_type_where_the_gpu_has_it(
     checkpoint: Checkpoint, tmp_path: Path, precision: str, sms: list[int]

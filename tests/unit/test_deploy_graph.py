@@ -16,8 +16,9 @@ from maskclr_edge.checkpoint import Checkpoint, write_checkpoint
 from maskclr_edge.deploy import encoder_graph, head_graph, reference
 from maskclr_edge.deploy.builder import to_bytes
 from maskclr_edge.deploy.graph import fits_half
-from maskclr_edge.deploy.onnx_pair import OnnxPair, open_session
+from maskclr_edge.deploy.onnx_pair import OnnxPair, open_pair, open_session
 from maskclr_edge.deploy.parity import probe_clips
+from maskclr_edge.deploy.precision import get_precision
 from maskclr_edge.deploy.read_back import read_back
 from maskclr_edge.errors import ConfigError, ExportError
 
@@ -42,7 +43,9 @@ def half(checkpoint: Checkpoint) -> Checkpoint:
 def pair(checkpoint: Checkpoint, **options: Any) -> OnnxPair:
     storage = options.get("storage", "float32")
     encoder = encoder_graph(checkpoint, **options)
-    return OnnxPair(to_bytes(encoder), to_bytes(head_graph(checkpoint, storage=storage)))
+    return open_pair(
+        get_precision("fp32"), to_bytes(encoder), to_bytes(head_graph(checkpoint, storage=storage))
+    )
 
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=lambda changes: ",".join(changes) or "default")

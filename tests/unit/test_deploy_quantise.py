@@ -15,8 +15,9 @@ from maskclr_edge.deploy import encoder_graph, head_graph
 from maskclr_edge.deploy.builder import to_bytes
 from maskclr_edge.deploy.calibrate import METHODS, Spread, calibrate, present_persons
 from maskclr_edge.deploy.calibration_set import calibration_clips, choose, lengths, made_up_calibration
-from maskclr_edge.deploy.onnx_pair import OnnxPair
+from maskclr_edge.deploy.onnx_pair import open_pair
 from maskclr_edge.deploy.parity import compare, make_probes, probe_clips
+from maskclr_edge.deploy.precision import get_precision
 from maskclr_edge.deploy.quantise import quantisable, quantise
 from maskclr_edge.deploy.read_back import read_back
 from maskclr_edge.errors import ConfigError, DataError, ExportError
@@ -41,7 +42,9 @@ def test_a_quantised_network_is_near_the_float_one(
     onnx.checker.check_model(quantised, full_check=True)
     probes, name = make_probes(checkpoint, [(2, 2, 17), (1, 1, 40), (1, 2, 1)])
     head = to_bytes(head_graph(checkpoint))
-    result = compare(OnnxPair(to_bytes(quantised), head).infer, probes, exact=False, reference=name)
+    result = compare(
+        open_pair(get_precision("int8"), to_bytes(quantised), head).infer, probes, exact=False, reference=name
+    )
     assert 0 < result.relative_error < 0.2
     assert len(model.graph.output) == 1  # calibration took its own outputs away again
 

@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[2] / "maskclr_edge"
 LONGEST = 500
 
-BASE = {"errors", "optional", "files"}
+BASE = {"errors", "optional", "files", "page"}
 SKELETON = BASE | {"skeleton"}
 CHECKPOINT = SKELETON | {"checkpoint"}
 EVALUATION = CHECKPOINT | {"data", "runtime"}
@@ -22,6 +22,7 @@ PARTS: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
     "optional": {"errors"},
+    "page": set(),
     "skeleton": BASE,
     "checkpoint": SKELETON,
     "data": SKELETON,
@@ -44,6 +45,7 @@ OUTSIDE: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
     "optional": set(),
+    "page": set(),
     "skeleton": {"numpy"},
     "checkpoint": {"numpy", "safetensors"},
     "data": {"numpy"},
