@@ -120,7 +120,7 @@ def command(
                 source,
                 out,
                 engines=plan.engines,
-                precisions=plan.precisions if precision else _taken(plan.precisions, source),
+                precisions=plan.precisions if precision else _taken(plan.takes, source),
                 sms=plan.sms,
                 frames=plan.frames,
                 progress=report,
@@ -174,16 +174,17 @@ def _plan(targets: Sequence[str], precision: str | None, engines: Sequence[str],
     if targets:
         found = [find_target(name) for name in dict.fromkeys(targets)]
         return plan(found, precisions=precisions, engines=kinds, sms=sms)
-    return Plan(precisions, kinds, sms or (86, 89, 120), None, ())
+    return Plan(precisions, precisions, kinds, sms or (86, 89, 120), None, ())
 
 
 def _left(plan: "Plan", bundle: "Bundle", out: str) -> dict[str, str]:
     """Target -> the command that finishes it, for the smallest precision of the bundle that it takes."""
+    from maskclr_edge.deploy.precision import PRECISIONS
     from maskclr_edge.deploy.targets import finish_command
 
     lines = {}
     for target in plan.left:
-        usable = _taken([name for name in target.precisions if name in plan.precisions], bundle)
+        usable = _taken([name for name in PRECISIONS if name in target.takes and name in plan.takes], bundle)
         words = finish_command(target, bundle.contract, out, usable[-1])
         lines[target.name] = shlex.join(words)
     return lines

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from maskclr_edge.checkpoint.config import closest
-from maskclr_edge.deploy.precision import PRECISIONS
+from maskclr_edge.deploy.precision import PRECISIONS, get_precision
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.optional import available
 from maskclr_edge.skeleton import SkeletonContract
@@ -18,6 +18,7 @@ from maskclr_edge.skeleton import SkeletonContract
 _PRECISIONS = tuple(PRECISIONS)
 _ENGINES = ("none", "tensorrt-rtx")
 _FINISHES = ("none", "trtexec")
+_OPTIONAL = ("also", "notes")
 _LONGEST_FILE = 1 << 16
 _LONGEST_TEXT = 200
 _MOST_FRAMES = 243
@@ -28,6 +29,7 @@ _MOST_SMS = 32
 class Target:
     """What a device takes.
 
+    precisions: what is exported for it. also: what it takes too, and gets only when asked for by name.
     engine: kind to build ahead of time, or "none". finish: "trtexec" where the engine is built on the device.
     sms: compute capabilities, 86 for SM86. frames: least and most frames that its engines take.
     Raises ConfigError for values that do not fit each other.
@@ -40,6 +42,7 @@ class Target:
     finish: str
     sms: tuple[int, ...]
     frames: tuple[int, int]
+    also: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -55,6 +58,11 @@ class Target:
             raise ConfigError(
                 f"target {self.name}: frames are {low} to {high}; expected a range in 1 to {_MOST_FRAMES}"
             )
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Every precision that it takes."""
+        return tuple(dict.fromkeys(self.precisions + self.also))
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> "Target":
@@ -77,25 +85,26 @@ class Target:
                 hint = closest(key, known) or f"; a target has {', '.join(known)}"
                 raise ConfigError(f"{where}: unknown key {str(key)[:80]!r}{hint}")
         for key in known:
-            if key not in raw and key != "notes":
+            if key not in raw and key not in _OPTIONAL:
                 raise ConfigError(f"{where}: the key {key!r} is missing")
         frames = _integers(where, "frames", raw["frames"])
         if len(frames) != 2:
             raise ConfigError(f"{where}: frames are {len(frames)} numbers; expected two, such as [1, 243]")
-        precisions = tuple(
-            _one_of(where, "precisions", item, _PRECISIONS)
-            for item in _list(where, "precisions", raw["precisions"])
+        precisions, also = (
+            tuple(dict.fromkeys(_one_of(where, key, item, _PRECISIONS) for item in _list(where, key, found)))
+            for key, found in (("precisions", raw["precisions"]), ("also", raw.get("also") or []))
         )
         if not precisions:
             raise ConfigError(f"{where}: precisions are empty; expected some of {', '.join(_PRECISIONS)}")
         return cls(
             name=_text(where, "name", raw["name"]),
             what=_text(where, "what", raw["what"]),
-            precisions=tuple(dict.fromkeys(precisions)),
+            precisions=precisions,
             engine=_one_of(where, "engine", raw["engine"], _ENGINES),
             finish=_one_of(where, "finish", raw["finish"], _FINISHES),
             sms=tuple(dict.fromkeys(_integers(where, "sms", raw["sms"]))),
             frames=(frames[0], frames[1]),
+            also=also,
             notes=tuple(
                 _text(where, "notes", item) for item in _list(where, "notes", raw.get("notes") or [])
             ),
@@ -128,9 +137,13 @@ def find_target(name: str) -> Target:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to export for some targets: ``engines`` here, and what is ``left`` to do on a device."""
+    """What to export for some targets: ``engines`` here, and what is ``left`` to do on a device.
+
+    takes: precisions that a bundle which is there already may have for them.
+    """
 
     precisions: tuple[str, ...]
+    takes: tuple[str, ...]
     engines: tuple[str, ...]
     sms: tuple[int, ...]
     frames: tuple[int, int] | None
@@ -150,12 +163,16 @@ def plan(
     choice that no target has: the line names what they have.
     """
     built = [target for target in targets if target.engine != "none"]
-    chosen = _narrow("precision", precisions, (item for target in targets for item in target.precisions))
+    chosen = tuple(precisions) or tuple(dict.fromkeys(item for one in targets for item in one.precisions))
     for target in targets:
-        if not set(chosen) & set(target.precisions):
+        if not set(chosen) & set(target.takes):
             raise ConfigError(
-                f"target {target.name} takes {', '.join(target.precisions)}, and --precision names none of it"
+                f"target {target.name} takes {', '.join(target.takes)}, and not {', '.join(chosen)}; "
+                f"{_takers(chosen[0])}"
             )
+    for name in chosen:
+        if all(name not in target.takes for target in targets):
+            raise ConfigError(f"no target that was named takes {name}; {_takers(name)}")
     kinds = _narrow("engine", engines, (target.engine for target in built))
     capabilities = _narrow("sm", sms, (sm for target in built for sm in target.sms))
     here = bool(engines) or rtx_here()  # asked for by name, a missing builder is an error
@@ -164,7 +181,8 @@ def plan(
         kinds, built = (), []
     frames = [target.frames for target in built]
     span = (min(low for low, _ in frames), max(high for _, high in frames)) if frames else None
-    return Plan(chosen, kinds, capabilities, span, tuple(later))
+    takes = tuple(precisions) or tuple(dict.fromkeys(item for one in targets for item in one.takes))
+    return Plan(chosen, takes, kinds, capabilities, span, tuple(later))
 
 
 def rtx_here() -> bool:
@@ -189,6 +207,13 @@ def finish_command(target: Target, contract: SkeletonContract, bundle: str, prec
         "--stronglyTyped",
         *(f"--{kind}Shapes=persons:{persons}x{t}x17x3" for kind, (persons, t) in shapes.items()),
     ]
+
+
+def _takers(precision: str) -> str:
+    """Which built-in targets take a precision, for an error."""
+    get_precision(precision)
+    able = [name for name in target_names() if precision in find_target(name).takes]
+    return f"{precision} is for {', '.join(able) or 'no target'}"
 
 
 def _narrow(option: str, given: Sequence[Any], asked: Iterable[Any]) -> tuple[Any, ...]:

@@ -97,7 +97,8 @@ def test_an_unknown_name_is_answered_with_the_closest() -> None:
 def test_targets_together_and_narrowed(rtx: None) -> None:
     both = [find_target("rtx-30"), find_target("rtx-40"), find_target("jetson-orin-nx")]
     whole = plan(both)
-    assert (whole.precisions, whole.engines, whole.sms) == (("fp32", "int8"), ("tensorrt-rtx",), (86, 89))
+    assert (whole.precisions, whole.sms) == (("fp32", "fp16", "mixed"), (86, 89))
+    assert (whole.engines, whole.takes[-1]) == (("tensorrt-rtx",), "fp8")
     assert whole.frames == (1, 243)
     assert [target.name for target in whole.left] == ["jetson-orin-nx"]
     less = plan(both, precisions=("int8",), sms=(89,))
@@ -111,8 +112,20 @@ def test_targets_together_and_narrowed(rtx: None) -> None:
 def test_a_precision_that_one_target_lacks(rtx: None, tmp_path: Path) -> None:
     box = Target.from_yaml(write(tmp_path, precisions="[fp32]"))
     assert plan([box, find_target("rtx-40")], precisions=("fp32",)).precisions == ("fp32",)
-    with pytest.raises(ConfigError, match="target box takes fp32, and --precision names none of it"):
+    with pytest.raises(ConfigError, match="target box takes fp32, and not int8; int8 is for a100, cpu-arm"):
         plan([box, find_target("rtx-40")], precisions=("int8",))
+    with pytest.raises(ConfigError, match="no target that was named takes bf16; bf16 is for a100"):
+        plan([box, find_target("cpu-arm")], precisions=("fp32", "bf16"))
+
+
+def test_float8_is_for_gpus_that_have_it(rtx: None) -> None:
+    have = "dgx-spark, h100, jetson-thor, l4, rtx-40, rtx-50"
+    for name in ("jetson-orin-nano", "rtx-30", "a100", "cpu-intel"):
+        with pytest.raises(ConfigError, match=rf"{name} takes .*, and not fp8; fp8 is for {have}$"):
+            plan([find_target(name)], precisions=("fp8",))
+    assert plan([find_target("rtx-50")], precisions=("fp8",)).precisions == ("fp8",)
+    with pytest.raises(ConfigError, match="expected some of fp32"):
+        plan([find_target("rtx-50")], precisions=("fp9",))
 
 
 def test_what_cannot_be_built_here_is_left_with_its_command(monkeypatch: pytest.MonkeyPatch) -> None:
