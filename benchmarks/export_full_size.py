@@ -1,6 +1,7 @@
 """Export of the published size of network: an upstream-format checkpoint of random weights, to a bundle.
 
-    python benchmarks/export_full_size.py [--classes 60] [--precision fp32,int8] [--keep FOLDER]
+    python benchmarks/export_full_size.py --precision fp32,fp16,int8 \\
+        --calibration penn_action_coco17.pkl --split train [--classes 60] [--keep FOLDER]
 
 Every step is the command a user types, in a process of its own, with its time and peak memory.
 Making the checkpoint and converting it need torch.
@@ -46,6 +47,8 @@ def main() -> int:
     )
     parser.add_argument("--classes", type=int, default=60)
     parser.add_argument("--precision", default="fp32")
+    parser.add_argument("--calibration", help="annotation file that int8 is calibrated on; made-up without")
+    parser.add_argument("--split", default="train", help="its split")
     parser.add_argument("--keep", type=Path, help="leave checkpoint and bundle in this folder")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -74,10 +77,17 @@ def measure(arguments: argparse.Namespace, folder: Path) -> Path:
     converted = run_process([*edge, "convert", str(upstream), "--out", str(checkpoint)])
     steps.append(step("maskclr-edge convert", converted, checkpoint))
     export = [*edge, "export", str(checkpoint), "--out", str(bundle), "--precision", arguments.precision]
+    if arguments.calibration:
+        export += ["--calibration", arguments.calibration, "--split", arguments.split]
     steps.append(step(f"maskclr-edge export --precision {arguments.precision}", run_process(export), bundle))
     parity = {name: dict(values) for name, values in Bundle.open(bundle).parity.items()}
     results = {"parameters": int(made.output.split()[-1]), "steps": steps, "parity": parity}
-    settings = {"classes": arguments.classes, "precision": arguments.precision, "weights": "random, seed 0"}
+    settings = {
+        "classes": arguments.classes,
+        "precision": arguments.precision,
+        "calibration": Path(arguments.calibration).name if arguments.calibration else None,
+        "weights": "random, seed 0",
+    }
     return write_dated(
         arguments.out, result_document("export_full_size", results, settings=settings, machine=machine)
     )

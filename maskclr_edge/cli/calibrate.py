@@ -78,42 +78,38 @@ def calibration_for(
     layout: str,
     count: int,
     report: ProgressCallback,
-) -> tuple[Any, dict[str, Any] | None]:
-    """What an export calibrates on: clips and what they are, or a scale table, which says so itself."""
+    *,
+    hold_out: bool,
+) -> tuple[Any, dict[str, Any] | None, tuple[Any, Any] | None]:
+    """What an export calibrates on: clips and what they are, or a scale table, which says so itself.
+
+    hold_out: also labelled clips of the split that calibration leaves, for an accuracy budget.
+    """
     from maskclr_edge.data import read_annotations
-    from maskclr_edge.deploy.calibration_set import calibration_clips, made_up_calibration
+    from maskclr_edge.deploy.calibration_set import calibration_clips, held_out_clips, made_up_calibration
 
-    if file is None:
-        messages().print(
-            "[bold yellow]warning:[/] int8 is calibrated on MADE-UP motions, because no --calibration was "
-            "given: fine for a try, but its accuracy on real skeletons is unknown",
-            soft_wrap=True,
-        )
-        return made_up_calibration(contract, count=count)
-    if is_table(file):
-        from maskclr_edge.deploy.scale_table import read_table
-
-        return read_table(file), None
-    data = read_annotations(file, layout=layout)
-    if split is None:
-        raise ConfigError(f"--calibration needs a --split of {file}; it has {', '.join(data.splits)}")
-    clips, info = calibration_clips(data, split, contract, count=count, progress=report)
-    return clips, info | {"sha256": sha256(Path(file))}
-
-
-def held_out_for(
-    contract: "SkeletonContract", file: str | None, split: str | None, layout: str, count: int
-) -> tuple[Any, Any]:
-    """Labelled clips of a split that calibration leaves, for an accuracy budget."""
-    from maskclr_edge.data import read_annotations
-    from maskclr_edge.deploy.calibration_set import held_out_clips
-
-    if file is None or split is None or is_table(file):
+    if hold_out and (file is None or split is None or is_table(file)):
         raise ConfigError(
             "--max-drop measures accuracy on labelled clips: give --calibration an annotation file, and "
             "its --split"
         )
-    return held_out_clips(read_annotations(file, layout=layout), split, contract, count=count)
+    if file is None:
+        messages().print(
+            "[bold yellow]warning:[/] quantisation is calibrated on MADE-UP motions, because no "
+            "--calibration was given: fine for a try, but its accuracy on real skeletons is unknown",
+            soft_wrap=True,
+        )
+        return *made_up_calibration(contract, count=count), None
+    if is_table(file):
+        from maskclr_edge.deploy.scale_table import read_table
+
+        return read_table(file), None, None
+    data = read_annotations(file, layout=layout)
+    if split is None:
+        raise ConfigError(f"--calibration needs a --split of {file}; it has {', '.join(data.splits)}")
+    clips, info = calibration_clips(data, split, contract, count=count, progress=report)
+    kept = held_out_clips(data, split, contract, count=count) if hold_out else None
+    return clips, info | {"sha256": sha256(Path(file))}, kept
 
 
 def is_table(file: str | None) -> bool:

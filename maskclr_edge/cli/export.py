@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from maskclr_edge.cli import export_report
-from maskclr_edge.cli.calibrate import calibration_for, held_out_for, is_table
+from maskclr_edge.cli.calibrate import calibration_for, is_table
 from maskclr_edge.cli.console import json_option, messages, progress, write_json
 from maskclr_edge.errors import ConfigError
 
@@ -129,9 +129,9 @@ def command(
             chosen = plan.precisions or ("fp32",)
             data, info, held_out = None, None, None
             if any(get_precision(name).quantised for name in chosen):
-                data, info = calibration_for(source.contract, calibration, split, layout, clips, report)
-                if max_drop is not None:
-                    held_out = held_out_for(source.contract, calibration, split, layout, clips)
+                data, info, held_out = calibration_for(
+                    source.contract, calibration, split, layout, clips, report, hold_out=max_drop is not None
+                )
             elif calibration or keep or max_drop is not None or smooth is not None:
                 raise ConfigError(
                     "--calibration, --keep, --smooth and --max-drop are for int8, mixed and fp8, and the "

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -169,3 +170,14 @@ def test_oneshot_training_without_exemplars_reports_no_val_and_refuses_what_it_c
     few = made_up_clips(20, seed=2, classes=("squat", "pullup"))
     with pytest.raises(DataError, match="file of all classes"):
         train(config, few, tmp_path / "other")
+
+
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the compiler's own imports
+def test_a_compiled_run_has_the_losses_of_an_eager_one(made_up, tmp_path):
+    if not shutil.which("c++"):
+        pytest.skip("torch.compile needs a C++ compiler on a CPU")
+    config = config_of(epochs=2, depth=1, dropout_ratio=0.0, **METHOD)
+    train(config, made_up, tmp_path / "eager")
+    train(dataclasses.replace(config, compile=True), made_up, tmp_path / "compiled")
+    np.testing.assert_allclose(losses(tmp_path / "compiled"), losses(tmp_path / "eager"), rtol=1e-3)
