@@ -54,19 +54,19 @@ def test_every_variant_gives_the_reference(
     random_checkpoint: Maker, changes: dict[str, Any], flat: bool
 ) -> None:
     checkpoint = random_checkpoint(**changes)
-    with pair(checkpoint, flat=flat) as network:
-        for shape in ((1, 1, 1), (2, 2, 7), (1, 2, 40)):
-            clips = probe_clips(*shape, seed=1)
-            expected = reference.logits(checkpoint, clips)
-            assert np.abs(network.infer(clips) - expected).max() <= 2e-5 * max(1, np.abs(expected).max())
+    network = pair(checkpoint, flat=flat)
+    for shape in ((1, 1, 1), (2, 2, 7), (1, 2, 40)):
+        clips = probe_clips(*shape, seed=1)
+        expected = reference.logits(checkpoint, clips)
+        assert np.abs(network.infer(clips) - expected).max() <= 2e-5 * max(1, np.abs(expected).max())
 
 
 def test_half_storage_loses_nothing(random_checkpoint: Maker) -> None:
     checkpoint = half(random_checkpoint(num_heads=2))  # 8 channels: the scale is no power of two
     clips = probe_clips(2, 2, 9, seed=0)
     assert fits_half(checkpoint)
-    with pair(checkpoint) as whole, pair(checkpoint, storage="float16") as stored:
-        assert np.abs(whole.infer(clips) - stored.infer(clips)).max() < 1e-5
+    whole, stored = pair(checkpoint), pair(checkpoint, storage="float16")
+    assert np.abs(whole.infer(clips) - stored.infer(clips)).max() < 1e-5
     small, large = (len(to_bytes(encoder_graph(checkpoint, storage=kind))) for kind in ("float16", "float32"))
     assert small < large
     types = read_back(encoder_graph(checkpoint, storage="float16"))["initializers"]
