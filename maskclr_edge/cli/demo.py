@@ -18,7 +18,7 @@ from maskclr_edge.cli.console import console, file_size, progress
 if TYPE_CHECKING:
     from maskclr_edge.bench.suite import Suite
     from maskclr_edge.cli.demo_chain import Chain, Exported
-    from maskclr_edge.live.loop import LabelChange
+    from maskclr_edge.live.figures import LabelChange
 
 _PROMISE = "A checkpoint goes in, a bundle that proves itself comes out, and this machine runs it."
 

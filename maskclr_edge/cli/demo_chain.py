@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from maskclr_edge.data import AnnotationSet
     from maskclr_edge.data.recording import Recording
     from maskclr_edge.evaluation import Evaluation
-    from maskclr_edge.live.loop import LabelChange, Summary
+    from maskclr_edge.live.figures import LabelChange, Summary
     from maskclr_edge.runtime import Bundle
 
 ENGINE = "tensorrt-rtx"
@@ -173,7 +173,8 @@ def recording(chain: Chain) -> tuple["Recording", tuple[str, ...]]:
 
 def replay(chain: Chain, made: "Recording", change: Callable[["LabelChange"], None]) -> "Summary":
     """Follow the people in a recording as the live command does; `change` is called when a label changes."""
-    from maskclr_edge.live.loop import LiveSettings, run
+    from maskclr_edge.live.labeller import LiveSettings
+    from maskclr_edge.live.pipeline import run
     from maskclr_edge.live.sources import RecordingSource
     from maskclr_edge.runtime import Classifier
 

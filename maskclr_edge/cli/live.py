@@ -12,7 +12,7 @@ import click
 from maskclr_edge.cli.console import console, json_option, messages, progress, table, write_json
 
 if TYPE_CHECKING:
-    from maskclr_edge.live.loop import LabelChange, Summary
+    from maskclr_edge.live.figures import LabelChange, Summary
 
 
 @click.command()
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 @click.option("--hz", type=click.FloatRange(0.1, 60), default=4, show_default=True, help="Answers a second.")
 @click.option(
     "--max-people", type=click.IntRange(1, 8), default=8, show_default=True, help="People followed."
+)
+@click.option(
+    "--realtime", is_flag=True, help="Play a file by its times and drop what comes too fast, as a camera."
 )
 @click.option("--layout", help="Joint layout of a recording that does not say.")
 @click.option("--resolution", metavar="WxH", help="Image size of a recording that does not say.")
@@ -42,6 +45,7 @@ def command(
     window: float,
     hz: float,
     max_people: int,
+    realtime: bool,
     layout: str | None,
     resolution: str | None,
     name: str,
@@ -52,21 +56,26 @@ def command(
     """Name what each person in SOURCE does, and print a line whenever that changes.
 
     SOURCE is a video file, a folder of images, a camera number, or a keypoint recording (.npz, .json, .pkl).
-    Files are read frame by frame and nothing is skipped. Besides the model's classes there are "unknown",
-    when none is clear, and "idle", when a person hardly moves. Ctrl-C stops and keeps what was recorded.
+    Every frame of a file is looked at. From a camera, and with --realtime, the newest is, and the summary
+    says how many were dropped and how old frames were when they were shown. Besides the model's classes there
+    are "unknown", when none is clear, and "idle", when a person hardly moves. Ctrl-C stops and keeps what was
+    recorded.
 
     \b
     Examples:
       maskclr-edge live exercise.mp4
       maskclr-edge live exercise.mp4 --record labelled.webm --log events.jsonl
       maskclr-edge live recording.npz --window 2 --json -
+      maskclr-edge live exercise.mp4 --realtime
       maskclr-edge live 0 --model my-bundle --max-people 1
     """
-    from maskclr_edge.live.loop import LiveSettings, run
+    from maskclr_edge.live.labeller import LiveSettings
     from maskclr_edge.live.overlay import Overlay
+    from maskclr_edge.live.pipeline import run
     from maskclr_edge.live.pose import open_pose
     from maskclr_edge.live.recorder import Recorder
     from maskclr_edge.live.sources import open_source
+    from maskclr_edge.live.view import RecordView, View
     from maskclr_edge.runtime import Classifier
 
     screen = console(json_to)
@@ -78,10 +87,11 @@ def command(
         needs_pose = opened.layout is None and pose != "none"
         estimator = stack.enter_context(open_pose(pose, max_people)) if needs_pose else None
         shown_as = opened.layout or (estimator.layout if estimator else None)
-        overlay = recorder = None
+        views: list[View] = []
         if record and shown_as:
             overlay = Overlay(opened.resolution_wh, shown_as)
             recorder = stack.enter_context(Recorder(record, overlay.size_wh, opened.fps))
+            views.append(RecordView(overlay, recorder))
         write = stack.enter_context(_log(log))
         report = stack.enter_context(progress("frames"))
 
@@ -91,7 +101,7 @@ def command(
 
         summary = run(
             opened, classifier, estimator, settings,
-            change=change, overlay=overlay, recorder=recorder, progress=report,
+            realtime=realtime, views=views, change=change, progress=report,
         )  # fmt: skip
     _report(summary, record, json_to)
     if json_to:
@@ -125,11 +135,16 @@ def _line(event: "LabelChange") -> str:
 def _report(summary: "Summary", record: str | None, json_to: str | None) -> None:
     """Frames, pace and the time that each stage takes; then what the source had to say."""
     screen = console(json_to)
-    rate = summary.frames / summary.work_s if summary.work_s else 0.0
     screen.print(
-        f"{summary.frames} frames ({summary.source_s:.1f} s) at {rate:.1f} frames/s, "
-        f"{summary.persons} people, {summary.windows} windows, {len(summary.changes)} changes of label"
+        f"{summary.frames} frames ({summary.source_s:.1f} s) at {summary.fps:.1f} frames/s, "
+        f"{summary.persons} people, {summary.windows} windows, {summary.change_count} changes of label"
     )
+    if summary.realtime:
+        age = summary.age_ms
+        screen.print(
+            f"{summary.dropped} frames dropped; a frame was {age['p50']:.0f} ms old when it was shown, "
+            f"99 of 100 at most {age['p99']:.0f} ms"
+        )
     rows = [(stage, took["p50"], took["p99"]) for stage, took in summary.stages_ms.items()]
     screen.print(table("Milliseconds a frame", ("stage", "p50", "p99"), rows))
     if record:

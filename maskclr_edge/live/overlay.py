@@ -2,13 +2,13 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from maskclr_edge.live.decisions import IDLE, UNKNOWN
 from maskclr_edge.live.geometry import SEEN, Array, box_of
+from maskclr_edge.live.labeller import Labelled
 from maskclr_edge.optional import require
 from maskclr_edge.skeleton import get_layout
 
@@ -17,17 +17,6 @@ _LOW = 480
 #: colours of persons, BGR, told apart by people with any colour vision (Okabe and Ito)
 _PERSONS = ((0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 114, 0), (167, 121, 204))
 _WHITE, _GREY, _DARK = (245, 245, 245), (150, 150, 150), (28, 24, 22)
-
-
-@dataclass(frozen=True, eq=False)
-class Shown:
-    """One person to draw: skeleton (V, 3), where its feet went, its label, and the likeliest classes."""
-
-    number: int
-    keypoints: Array
-    trail: Sequence[tuple[float, float]]
-    label: str
-    top: Sequence[tuple[str, float]]
 
 
 class Overlay:
@@ -41,7 +30,7 @@ class Overlay:
         self._edges = get_layout(layout).edges
         self._unit = max(self.size_wh[1] / 720, 0.6)
 
-    def draw(self, image: Array | None, people: Sequence[Shown], figures: str) -> Array:
+    def draw(self, image: Array | None, people: Sequence[Labelled], figures: str) -> Array:
         """A picture (H, W, 3) of BGR bytes; a dark ground where the source has no images."""
         cv2 = self._cv2
         if image is None:
@@ -58,7 +47,7 @@ class Overlay:
         result: Array = picture
         return result
 
-    def _skeleton(self, picture: Array, person: Shown) -> None:
+    def _skeleton(self, picture: Array, person: Labelled) -> None:
         cv2, points = self._cv2, np.rint(person.keypoints[:, :2] * self.scale).astype(int)
         confidence = person.keypoints[:, 2]
         thick = max(int(2.5 * self._unit), 2)
@@ -75,7 +64,7 @@ class Overlay:
             if sure > 0:
                 cv2.circle(picture, tuple(point), thick, _of_confidence(float(sure)), -1, cv2.LINE_AA)
 
-    def _label(self, picture: Array, person: Shown) -> None:
+    def _label(self, picture: Array, person: Labelled) -> None:
         """Name above the person's head, with up to three bars for the likeliest classes."""
         unit, (width, height) = self._unit, self.size_wh
         x0, y0, _, _ = box_of(person.keypoints) * self.scale

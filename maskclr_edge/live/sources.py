@@ -42,8 +42,9 @@ class Frame:
 class Source(Protocol):
     """An open source: what it is, and its frames, once, in order.
 
-    ``layout`` names the joint order of the people in its frames, None where frames are images. ``notes``
-    fills with what a user should know, such as a file that ended early.
+    ``layout`` names the joint order of the people in its frames, None where frames are images. ``live`` says
+    that frames come by themselves and are gone when nobody takes them. ``notes`` fills with what a user
+    should know, such as a file that ended early.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Source(Protocol):
     fps: float
     total: int
     layout: str | None
+    live: bool
     notes: list[str]
 
     def frames(self) -> Iterator[Frame]:
@@ -68,6 +70,7 @@ class RecordingSource:
     def __init__(self, recording: Recording) -> None:
         self.name = recording.name
         self.layout: str | None = recording.layout
+        self.live = False
         self.resolution_wh, self.fps = recording.resolution_wh, recording.fps
         self._keypoints = np.asarray(recording.keypoints, np.float32)
         self.total = self._keypoints.shape[1]
@@ -93,11 +96,11 @@ class VideoSource:
         cv2: Any = require("cv2")
         self.name = f"camera {place}" if isinstance(place, int) else Path(place).name
         self.notes: list[str] = []
-        self._camera = isinstance(place, int)
+        self.live = isinstance(place, int)
         with quiet():  # a refused file is said in one line below
             self._cv2, self._capture = cv2, cv2.VideoCapture(place)
         if not self._capture.isOpened():
-            what = "the camera cannot be opened: is it plugged in and free?" if self._camera else (
+            what = "the camera cannot be opened: is it plugged in and free?" if self.live else (
                 "not a video that OpenCV can open; convert it, for example to H.264 in .mp4"
             )  # fmt: skip
             raise SourceError(f"{self.name}: {what}")
@@ -109,9 +112,9 @@ class VideoSource:
         self.fps = stated
         if not _PLAUSIBLE_FPS[0] <= stated <= _PLAUSIBLE_FPS[1]:
             self.fps = _DEFAULT_FPS
-            if not self._camera:
+            if not self.live:
                 self.notes.append(f"the file says {stated:g} fps; {_DEFAULT_FPS:g} is assumed")
-        self.total = 0 if self._camera else max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
+        self.total = 0 if self.live else max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
 
     def frames(self) -> Iterator[Frame]:
         """Frames until the file ends, or the camera stops giving any."""
@@ -122,7 +125,7 @@ class VideoSource:
                 break
             # after reading, the position is the time of the frame that was read
             stated = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC)) / 1000
-            now = time.monotonic() - began if self._camera else stated
+            now = time.monotonic() - began if self.live else stated
             if not np.isfinite(now) or now <= latest:  # some containers carry no times
                 now = latest + 1 / self.fps if index else 0.0
             latest = now
@@ -142,6 +145,7 @@ class FolderSource:
     """Images of a folder in the order of the numbers in their names, at ``fps``."""
 
     layout: str | None = None
+    live = False
 
     def __init__(self, folder: Path, fps: float = _FOLDER_FPS) -> None:
         self._cv2: Any = require("cv2")

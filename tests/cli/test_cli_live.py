@@ -85,13 +85,22 @@ def test_real_video_and_real_pictures(shared_footage, tmp_path):
     facts = json.loads(invoke(short, "--record", tmp_path / "seen.webm", "--json", "-").stdout)
     assert facts["frames"] == 25 and facts["persons"] >= 2 and facts["windows"] > 5
     assert facts["source_s"] == pytest.approx(2.4, abs=0.05)
-    assert set(facts["stages_ms"]) == {"pose", "track", "classify", "draw"}
+    assert set(facts["stages_ms"]) == {"pose", "track", "classify", "show"}
     folder = tmp_path / "pictures"
     folder.mkdir()
     for picture in sorted((shared_footage / "apple").iterdir())[:6]:
         (folder / picture.name).write_bytes(picture.read_bytes())
     facts = json.loads(invoke(folder, "--json", "-").stdout)
     assert facts["frames"] == 6 and facts["persons"] == 2
+
+
+def test_a_file_in_real_time_says_how_old_and_how_many_were_dropped(tmp_path):
+    clip = made_up_clips(1, seed=4, frames=(45, 45), classes=("jumping_jacks",)).annotations[0]
+    path = tmp_path / "short.npz"
+    write_recording(path, Recording(clip.keypoints, clip.layout, clip.resolution_wh, 30.0, "short"))
+    facts = json.loads(invoke(path, "--realtime", "--json", "-").stdout)
+    assert facts["realtime"] and facts["work_s"] >= 44 / 30
+    assert facts["frames"] + facts["dropped"] == 45 and facts["age_ms"]["p99"] >= facts["age_ms"]["p50"] > 0
 
 
 def test_an_annotation_file_asks_which_recording(shared_data):

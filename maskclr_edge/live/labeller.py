@@ -1,0 +1,115 @@
+"""From the people of one moment to labels: tracks, windows, the model, decisions. No threads, no pictures."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from maskclr_edge.live.decisions import Decider, DecisionSettings
+from maskclr_edge.live.figures import LabelChange, Meter
+from maskclr_edge.live.geometry import Array
+from maskclr_edge.live.tracking import Track, Tracker
+from maskclr_edge.live.windows import Window
+from maskclr_edge.runtime import Classifier
+from maskclr_edge.skeleton import preprocess
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """window_s: seconds that an answer looks back. hz: answers a second. most: people followed."""
+
+    window_s: float = 2.5
+    hz: float = 4.0
+    most: int = 8
+    decisions: DecisionSettings = field(default_factory=DecisionSettings)
+
+
+@dataclass(frozen=True, eq=False)
+class Labelled:
+    """One person at one moment: number, skeleton (V, 3), where its feet went, its label and how sure that is,
+    and the likeliest classes.
+    """
+
+    number: int
+    keypoints: Array
+    trail: tuple[tuple[float, float], ...]
+    label: str
+    probability: float
+    top: tuple[tuple[str, float], ...]
+
+
+@dataclass(eq=False)
+class _Person:
+    window: Window
+    decider: Decider
+    asked_s: float = float("-inf")
+
+
+class Labeller:
+    """Follows and labels everyone in frames that come one after another.
+
+    layout names the joint order of the people, resolution_wh the size in pixels of the image they are in.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        settings: LiveSettings,
+        layout: str,
+        resolution_wh: tuple[int, int],
+        meter: Meter | None = None,
+    ) -> None:
+        self.classifier, self.settings = classifier, settings
+        self.layout, self.resolution_wh = layout, resolution_wh
+        self.meter = meter or Meter()
+        self.tracker = Tracker(settings.most)
+        self.persons = self.windows = 0
+        self._people: dict[int, _Person] = {}
+
+    def update(self, people: Array, time_s: float) -> tuple[list[Labelled], list[LabelChange]]:
+        """Take the people (P, V, 3) of a moment; gives those who are followed, and labels that changed."""
+        with self.meter.timed("track"):
+            tracks = self.tracker.update(people, time_s)
+        changes = self._label(tracks, time_s)
+        return [self._labelled(track) for track in tracks], changes
+
+    def _label(self, tracks: list[Track], time_s: float) -> list[LabelChange]:
+        """Windows that are due, of all tracks in one call of the model; gives the labels that changed."""
+        due: list[tuple[Track, _Person]] = []
+        for track in tracks:
+            person = self._people.setdefault(track.number, self._person())
+            person.window.add(time_s, track.keypoints)
+            if person.window.ready and time_s - person.asked_s >= 1 / self.settings.hz - 1e-6:
+                person.asked_s = time_s
+                due.append((track, person))
+        alive = [track.number for track in self.tracker.tracks]
+        self._people = {number: self._people[number] for number in alive if number in self._people}
+        self.persons = max(self.persons, *(track.number for track in tracks), 0)
+        if not due:
+            return []
+        with self.meter.timed("classify"):
+            clips = np.stack([self._clip(person.window) for _, person in due])
+            answers = self.classifier.classify_clips(clips)
+        self.windows += len(due)
+        changes = []
+        for (track, person), probabilities in zip(due, answers, strict=True):
+            window, decider = person.window, person.decider
+            if decider.update(probabilities, window.fullness, window.motion(), time_s):
+                sure = round(decider.probability, 4)
+                changes.append(
+                    LabelChange(round(time_s, 3), track.number, decider.label, sure, decider.top())
+                )
+        return changes
+
+    def _labelled(self, track: Track) -> Labelled:
+        decider = self._people[track.number].decider
+        trail, top = tuple(track.trail), tuple(decider.top())
+        return Labelled(track.number, track.keypoints, trail, decider.label, decider.probability, top)
+
+    def _person(self) -> _Person:
+        names = self.classifier.contract.class_names
+        return _Person(Window(self.settings.window_s), Decider(names, self.settings.decisions))
+
+    def _clip(self, window: Window) -> Array:
+        contract = self.classifier.contract
+        keypoints = window.sample(contract.frames)
+        return preprocess(keypoints, contract, layout=self.layout, resolution_wh=self.resolution_wh)

@@ -1,0 +1,190 @@
+"""One source from its first frame to its last, in threads: capture, pose, label, and show in the caller's.
+
+Between two stages lies a mailbox of one slot. From a camera, or a file played in real time, capture never
+waits: a newer frame takes the place of one that nobody fetched, so what is shown stays young however slow
+the pose estimator is, and what was dropped is counted. From a file every frame is looked at.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from maskclr_edge.errors import ConfigError
+from maskclr_edge.live.figures import MOST_CHANGES, Figures, LabelChange, Meter, Summary
+from maskclr_edge.live.geometry import Array
+from maskclr_edge.live.labeller import Labeller, LiveSettings
+from maskclr_edge.live.mailbox import Mailbox
+from maskclr_edge.live.pose import PoseEstimator
+from maskclr_edge.live.sources import Frame, Source
+from maskclr_edge.live.view import EndRun, Moment, View
+from maskclr_edge.runtime import Classifier
+
+#: how long a stage may take to leave, in seconds; one that hangs in a driver is left behind
+_LEAVE_S = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    """A frame, when it was taken by the clock of perf_counter, and the people in it once they are found."""
+
+    frame: Frame
+    taken_s: float
+    people: Array | None = None
+
+
+def run(
+    source: Source,
+    classifier: Classifier,
+    pose: PoseEstimator | None,
+    settings: LiveSettings,
+    *,
+    realtime: bool = False,
+    views: Sequence[View] = (),
+    change: Callable[[LabelChange], None] | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Summary:
+    """Label everyone in a source; ``change`` is called at each change of a label, ``views`` see each frame.
+
+    pose finds the people where frames are images. realtime plays a file by its times, as a camera would; a
+    camera is always in real time. Ends with the source, with EndRun from a view, with Ctrl-C at a camera, or
+    with the error of the first stage that fails. Raises ConfigError for images without a pose estimator.
+    """
+    layout = source.layout or (pose.layout if pose is not None else None)
+    if layout is None:
+        raise ConfigError(f"{source.name} has images and no keypoints; choose a pose estimator with --pose")
+    return _Pipeline(source, classifier, pose, settings, layout, realtime).run(views, change, progress)
+
+
+class _Pipeline:
+    def __init__(
+        self,
+        source: Source,
+        classifier: Classifier,
+        pose: PoseEstimator | None,
+        settings: LiveSettings,
+        layout: str,
+        realtime: bool,
+    ) -> None:
+        self.source, self.pose, self.paced = source, pose, realtime and not source.live
+        self.realtime = realtime or source.live
+        self.meter = Meter()
+        self.labeller = Labeller(classifier, settings, layout, source.resolution_wh, self.meter)
+        self.frames: Mailbox[_Taken] = Mailbox(wait=not self.realtime)
+        self.found: Mailbox[_Taken] = Mailbox(wait=True)
+        self.moments: Mailbox[Moment] = Mailbox(
+            wait=not self.realtime, join=lambda earlier, later: later.after(earlier)
+        )
+        self.stopping = threading.Event()
+        self.error: BaseException | None = None
+        self.looked_at = 0
+
+    def run(
+        self,
+        views: Sequence[View],
+        change: Callable[[LabelChange], None] | None,
+        progress: Callable[[int, int, str], None] | None,
+    ) -> Summary:
+        summary = Summary(realtime=self.realtime)
+        stages = [self._thread(stage) for stage in (self._capture, self._find, self._label)]
+        began = time.perf_counter()
+        for stage in stages:
+            stage.start()
+        try:
+            while (moment := self.moments.get()) is not None:
+                self._show(moment, views)
+                for one in moment.changes:
+                    summary.change_count += 1
+                    if len(summary.changes) < MOST_CHANGES:
+                        summary.changes.append(one)
+                    if change is not None:
+                        change(one)
+                summary.source_s = moment.time_s
+                if progress is not None:
+                    progress(moment.index + 1, self.source.total, "frames")
+        except EndRun:
+            pass
+        except KeyboardInterrupt:  # how a camera's run ends; a file's was cut short
+            if not self.source.live:
+                raise
+        finally:
+            self._stop()
+            summary.work_s = time.perf_counter() - began
+            latest = time.perf_counter() + _LEAVE_S
+            for stage in stages:
+                stage.join(max(latest - time.perf_counter(), 0))
+        if self.error is not None:
+            raise self.error
+        return self._finish(summary)
+
+    def _capture(self) -> None:
+        began = time.perf_counter()
+        for frame in self.source.frames():
+            taken = time.perf_counter()
+            if self.paced:
+                taken = began + frame.time_s  # when a camera would have taken it
+                self.stopping.wait(max(taken - time.perf_counter(), 0))
+            if self.stopping.is_set() or not self.frames.put(_Taken(frame, taken)):
+                return
+        self.frames.finish()
+
+    def _find(self) -> None:
+        while (taken := self.frames.get()) is not None:
+            people = taken.frame.people
+            if people is None:
+                assert self.pose is not None and taken.frame.image is not None
+                with self.meter.timed("pose"):
+                    people = self.pose.estimate(taken.frame.image)
+            if not self.found.put(_Taken(taken.frame, taken.taken_s, people)):
+                return
+        self.found.finish()
+
+    def _label(self) -> None:
+        while (found := self.found.get()) is not None:
+            assert found.people is not None
+            frame = found.frame
+            people, changes = self.labeller.update(found.people, frame.time_s)
+            self.looked_at += 1
+            figures = Figures(
+                time_s=frame.time_s, fps=self.meter.fps, age_ms=1000 * (time.perf_counter() - found.taken_s),
+                dropped=self.frames.dropped, people=len(people), stages_ms=self.meter.recent_ms(),
+                notes=tuple(self.source.notes[-1:]),
+            )  # fmt: skip
+            moment = Moment(frame.index, frame.time_s, found.taken_s, frame.image, people, changes, figures)
+            if not self.moments.put(moment):
+                return
+        self.moments.finish()
+
+    def _show(self, moment: Moment, views: Sequence[View]) -> None:
+        if views:
+            with self.meter.timed("show"):
+                for view in views:
+                    view.show(moment)
+        self.meter.shown(1000 * (time.perf_counter() - moment.taken_s))
+
+    def _thread(self, stage: Callable[[], None]) -> threading.Thread:
+        def guarded() -> None:
+            try:
+                stage()
+            except BaseException as error:  # whatever ends a stage ends the run, as itself
+                if self.error is None:
+                    self.error = error
+                self._stop()
+
+        return threading.Thread(target=guarded, name=f"live{stage.__name__}", daemon=True)
+
+    def _stop(self) -> None:
+        self.stopping.set()
+        for box in (self.frames, self.found, self.moments):
+            box.stop()
+
+    def _finish(self, summary: Summary) -> Summary:
+        summary.frames, summary.dropped = self.looked_at, self.frames.dropped
+        summary.undrawn = self.moments.dropped
+        summary.fps = summary.frames / summary.work_s if summary.work_s else 0.0
+        summary.persons, summary.windows = self.labeller.persons, self.labeller.windows
+        self.meter.fill(summary)
+        summary.notes = list(self.source.notes)
+        if not summary.persons:
+            summary.notes.append("nobody was found; people must be a quarter of the picture's height or more")
+        return summary

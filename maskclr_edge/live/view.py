@@ -1,0 +1,57 @@
+"""What sees a run: the one interface of windows, pages, terminals, logs and recordings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from maskclr_edge.live.figures import Figures, LabelChange
+from maskclr_edge.live.geometry import Array
+from maskclr_edge.live.labeller import Labelled
+from maskclr_edge.live.overlay import Overlay
+from maskclr_edge.live.recorder import Recorder
+
+
+@dataclass(frozen=True, eq=False)
+class Moment:
+    """One frame as it is shown: the image (H, W, 3) of BGR bytes or None, who is in it, labels that changed
+    since the moment before, and figures. It is shared by all views: to be read, not drawn on.
+    """
+
+    index: int
+    time_s: float
+    taken_s: float
+    image: Array | None
+    people: Sequence[Labelled]
+    changes: Sequence[LabelChange]
+    figures: Figures
+
+    def after(self, earlier: "Moment") -> "Moment":
+        """This moment in the place of an earlier one that nobody saw: no change of a label gets lost."""
+        return replace(self, changes=(*earlier.changes, *self.changes))
+
+
+class EndRun(Exception):
+    """Raised by a view when its user asks for the end, as by closing the window: not an error."""
+
+
+class View(Protocol):
+    """Sees moments, one after another, in the thread that called ``run``.
+
+    A view that is slow is given the newest moment of a camera and misses some; of a file it sees every one.
+    Its error ends the run.
+    """
+
+    def show(self, moment: Moment) -> None:
+        """Take one moment. Raises EndRun to end the run."""
+        ...
+
+
+class RecordView:
+    """Draws each moment into a video file."""
+
+    def __init__(self, overlay: Overlay, recorder: Recorder) -> None:
+        self._overlay, self._recorder = overlay, recorder
+
+    def show(self, moment: Moment) -> None:
+        """Draw and write one picture."""
+        self._recorder.write(self._overlay.draw(moment.image, moment.people, moment.figures.line))

@@ -1,0 +1,220 @@
+"""The threads of a run: nothing lags, nothing is lost unseen, what fails says so, and all of it stops."""
+
+import threading
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from maskclr_edge.errors import ConfigError, SourceError
+from maskclr_edge.live.figures import LabelChange, Spread, Summary
+from maskclr_edge.live.labeller import LiveSettings
+from maskclr_edge.live.mailbox import Mailbox
+from maskclr_edge.live.pipeline import run
+from maskclr_edge.live.sources import Frame
+from maskclr_edge.live.view import EndRun, Moment
+from maskclr_edge.skeleton import SkeletonContract
+
+IMAGE = np.zeros((48, 64, 3), np.uint8)
+BODY = np.random.default_rng(0).uniform((20, 5), (40, 45), (17, 2))
+
+
+class Images:
+    """A source of pictures; ``whole`` is set once all of them were taken."""
+
+    name, resolution_wh, fps, layout = "images", (64, 48), 10.0, None
+
+    def __init__(self, total: int, live: bool = False, error: Exception | None = None) -> None:
+        self.total, self.live, self.error = total, live, error
+        self.notes: list[str] = []
+        self.whole = threading.Event()
+
+    def frames(self) -> Iterator[Frame]:
+        for index in range(self.total):
+            yield Frame(index, index / self.fps, image=IMAGE)
+        self.whole.set()
+        if self.error:
+            raise self.error
+
+    def close(self) -> None: ...
+
+
+class Pose:
+    """One person who waves; ``before`` is called with each number of a look."""
+
+    name, layout = "fake", "coco17"
+
+    def __init__(self, before: Any = None) -> None:
+        self.before, self.looks = before, 0
+
+    def estimate(self, image: Any) -> Any:
+        self.looks += 1
+        if self.before:
+            self.before(self.looks)
+        person = np.concatenate((BODY, np.full((17, 1), 0.9)), axis=1)
+        person[9:11, 1] += 12 * np.sin(self.looks)
+        return person[None].astype(np.float32)
+
+
+def classifier(answer: Any = None) -> Any:
+    """Says the first of two classes in even seconds of windows asked, the second in odd ones."""
+    asked = []
+
+    def classify(clips: Any) -> Any:
+        asked.append(clips)
+        if answer:
+            answer(len(asked))
+        first = 0.98 if len(asked) // 8 % 2 == 0 else 0.02
+        return np.tile([first, 1 - first], (len(clips), 1))
+
+    return SimpleNamespace(contract=SkeletonContract(("wave", "clap"), 30), classify_clips=classify)
+
+
+class Watch:
+    def __init__(self, then: Any = None) -> None:
+        self.moments: list[Moment] = []
+        self.then = then
+
+    def show(self, moment: Moment) -> None:
+        self.moments.append(moment)
+        if self.then:
+            self.then(moment)
+
+
+def go(source: Any, pose: Any, **more: Any) -> Summary:
+    return run(source, more.pop("classifier", None) or classifier(), pose, LiveSettings(), **more)
+
+
+def live_threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("live_")]
+
+
+def test_a_file_is_seen_whole_in_order_and_gives_the_same_each_time() -> None:
+    runs = []
+    for _ in range(2):
+        watch, changes = Watch(), []
+        summary = go(Images(80), Pose(), views=[watch], change=changes.append)
+        assert [moment.index for moment in watch.moments] == list(range(80))
+        assert (summary.frames, summary.dropped, summary.undrawn) == (80, 0, 0)
+        assert summary.source_s == pytest.approx(7.9) and summary.persons == 1
+        assert set(summary.stages_ms) == {"pose", "track", "classify", "show"}
+        assert summary.stages_ms["pose"]["count"] == summary.age_ms["count"] == 80
+        assert changes == summary.changes and summary.change_count == len(changes)
+        runs.append(changes)
+    assert runs[0] == runs[1] and {change.label for change in runs[0]} >= {"wave", "clap"}
+    assert not live_threads()
+
+
+def test_of_a_camera_the_newest_is_looked_at_and_the_others_are_counted() -> None:
+    source = Images(60, live=True)
+    pose = Pose(lambda look: source.whole.wait(20) if look == 1 else None)
+    watch = Watch()
+    summary = go(source, pose, views=[watch])
+    assert [moment.index for moment in watch.moments][-1] == 59
+    assert summary.frames == pose.looks <= 3 and summary.frames + summary.dropped == 60
+    assert watch.moments[-1].figures.dropped == summary.dropped and summary.realtime
+
+
+def test_a_slow_view_holds_nobody_up_and_misses_no_change_of_a_label() -> None:
+    source = Images(80, live=True)
+    looked = threading.Event()
+    # capture may not run ahead here, so that every frame is labelled and only showing is slow
+    seen = threading.Semaphore(1)
+    pose = Pose(lambda look: (seen.release(), looked.set() if look == 80 else None))
+    frames = source.frames
+
+    def one_by_one() -> Iterator[Frame]:
+        for frame in frames():
+            seen.acquire()
+            yield frame
+
+    source.frames = one_by_one  # type: ignore[method-assign]
+    watch = Watch(lambda moment: looked.wait(20))
+    changes: list[LabelChange] = []
+    summary = go(source, pose, views=[watch], change=changes.append)
+    assert pose.looks + summary.dropped == 80 and summary.undrawn > 50
+    assert len(watch.moments) + summary.undrawn == pose.looks
+    shown = [one for moment in watch.moments for one in moment.changes]
+    assert shown == changes and {change.label for change in changes} >= {"wave", "clap"}
+
+
+@pytest.mark.parametrize(
+    ("stage", "live"),
+    # of a camera as fast as this one, too few frames are looked at for a window
+    [("source", True), ("pose", True), ("view", True)]
+    + [(stage, False) for stage in ("source", "pose", "classify", "view", "change")],
+)
+def test_a_stage_that_fails_ends_the_run_with_its_own_error(stage: str, live: bool) -> None:
+    def fails(this: str) -> Any:
+        def fail(*_: Any) -> None:
+            raise SourceError(f"{stage} broke")
+
+        return fail if this == stage else None
+
+    source = Images(80, live, SourceError("source broke") if stage == "source" else None)
+    with pytest.raises(SourceError, match=f"{stage} broke"):
+        go(
+            source, Pose(fails("pose")), classifier=classifier(fails("classify")),
+            views=[Watch(fails("view"))], change=fails("change"),
+        )  # fmt: skip
+    assert not live_threads()
+
+
+def test_a_view_may_end_the_run_and_a_source_that_hangs_is_left_behind() -> None:
+    never = threading.Event()
+
+    class Hangs(Images):
+        def frames(self) -> Iterator[Frame]:
+            yield Frame(0, 0.0, image=IMAGE)
+            never.wait(30)
+
+    def enough(moment: Moment) -> None:
+        raise EndRun
+
+    summary = go(Hangs(0, live=True), Pose(), views=[Watch(enough)])
+    assert summary.frames == 1 and live_threads() == ["live_capture"]
+    never.set()
+
+
+def test_ctrl_c_ends_a_camera_with_a_summary_and_cuts_a_file_short() -> None:
+    def interrupt(moment: Moment) -> None:
+        raise KeyboardInterrupt
+
+    assert go(Images(5, live=True), Pose(), views=[Watch(interrupt)]).frames >= 1
+    with pytest.raises(KeyboardInterrupt):
+        go(Images(5), Pose(), views=[Watch(interrupt)])
+
+
+def test_a_file_in_real_time_takes_as_long_as_it_lasts() -> None:
+    summary = go(Images(4), Pose(), realtime=True)
+    assert summary.work_s >= 0.3 and summary.realtime and summary.frames + summary.dropped == 4
+
+
+def test_pictures_without_a_pose_estimator_are_refused() -> None:
+    with pytest.raises(ConfigError, match="--pose"):
+        go(Images(3), None)
+
+
+def test_a_mailbox_ends_after_what_lies_in_it() -> None:
+    box: Mailbox[int] = Mailbox(wait=False)
+    assert box.put(1) and box.put(2)
+    box.finish()
+    assert (box.get(), box.get(), box.dropped) == (2, None, 1)
+    box = Mailbox(wait=True)
+    box.put(1)
+    box.stop()
+    assert box.get() is None and not box.put(2)
+
+
+def test_percentiles_of_many_durations_to_a_hundredth() -> None:
+    took = np.random.default_rng(1).lognormal(3, 1, 20_000)
+    spread = Spread()
+    for one in took:
+        spread.add(one)
+    for percent in (1, 50, 99):
+        assert spread.percentile(percent) == pytest.approx(np.percentile(took, percent), rel=0.02)
+    assert spread.facts()["mean"] == pytest.approx(took.mean()) and Spread().facts()["p99"] == 0
+    spread.add(0.0)
+    spread.add(1e12)
