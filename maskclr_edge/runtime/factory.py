@@ -35,8 +35,9 @@ def open_runner(
 
     ``precision`` "auto": fp32 where the bundle has it for the runner, else the first in the manifest.
 
-    ``threads``: CPU threads of the backend, its own choice when None. ``absent`` "zeros" runs a model
-    trained with projected absent persons on zeros (see Runner.use_absent).
+    ``threads``: CPU threads of the backend; when None, on ONNX Runtime and OpenVINO one a physical core
+    within this process's affinity and quota. ``absent`` "zeros" runs a model trained with projected absent
+    persons on zeros (see Runner.use_absent).
 
     Raises ConfigError (unknown runner, bad threads), BundleError, CheckpointError,
     MissingDependencyError and EngineError.

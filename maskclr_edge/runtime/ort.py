@@ -1,11 +1,13 @@
-"""Bundles on ONNX Runtime's CPU provider: the runner that always works."""
+"""Bundles on ONNX Runtime: the runner that always works, on the CPU, and on CUDA where the install has it."""
 
 from typing import Any, ClassVar
 
 from maskclr_edge.errors import BundleError, EngineError
 from maskclr_edge.optional import require
 from maskclr_edge.runtime.bundle import Bundle
+from maskclr_edge.runtime.cores import default_threads
 from maskclr_edge.runtime.io_check import ENCODER, HEAD, check_tensors, first_line
+from maskclr_edge.runtime.ort_providers import Providers, choose_providers, short
 from maskclr_edge.runtime.runner import Floats, Runner
 
 
@@ -21,10 +23,16 @@ class OrtRunner(Runner):
         levels = ort.GraphOptimizationLevel
         # beyond basic, ONNX Runtime 1.31 makes an invalid graph of FP8 pairs
         level = levels.ORT_ENABLE_BASIC if precision == "fp8" else levels.ORT_ENABLE_ALL
-        self._encoder = _session(ort, bundle, chosen["encoder"], threads, level)
-        self._header = _session(ort, bundle, chosen["head"], threads, level)
+        providers = choose_providers(ort.get_available_providers())
+        options = _options(ort, threads or default_threads(), level)
+        self._encoder = _session(ort, bundle, chosen["encoder"], options, providers)
+        self._header = _session(ort, bundle, chosen["head"], options, providers)
         check_tensors(bundle, chosen, _described(self._encoder), _described(self._header))
-        self.details = {"onnxruntime": ort.__version__, "threads": threads or "all cores"}
+        self.details = {
+            "onnxruntime": ort.__version__,
+            "threads": options.intra_op_num_threads,
+            "providers": [short(name) for name in self._encoder.get_providers()],
+        }
 
     @classmethod
     def open(cls, source: Bundle, precision: str, threads: int | None) -> "OrtRunner":
@@ -41,19 +49,29 @@ class OrtRunner(Runner):
         del self._encoder, self._header
 
 
-def _session(ort: Any, bundle: Bundle, artifact: Any, threads: int | None, level: Any) -> Any:
+def _options(ort: Any, threads: int, level: Any) -> Any:
     options = ort.SessionOptions()
     options.graph_optimization_level = level
     options.log_severity_level = 4  # fatal: every error comes back as an exception, and once is enough
     options.inter_op_num_threads = 1
-    if threads is not None:
-        options.intra_op_num_threads = threads
-    data = bundle.read(artifact)
+    # a number of its own also keeps ONNX Runtime from pinning its threads to cores that others use
+    options.intra_op_num_threads = threads
+    # Threads that spin hold the cores that the next part of the work waits for, and with small blocks the one
+    # that is late has less left to do: beside other work, two threads were slower than one without these two.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.dynamic_block_base", "4")
+    return options
+
+
+def _session(ort: Any, bundle: Bundle, artifact: Any, options: Any, providers: Providers) -> Any:
+    data, file = bundle.read(artifact), bundle.path / artifact.file
     try:
-        return ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+        session = ort.InferenceSession(data, options, providers=providers.arguments(artifact.precision))
     except Exception as error:  # its exceptions share no base of their own
-        file = bundle.path / artifact.file
         raise BundleError(f"{file}: not taken by ONNX Runtime ({first_line(error)})") from error
+    providers.check(session.get_providers(), str(file))
+    session.disable_fallback()  # a device that fails in a call is an error, not another device
+    return session
 
 
 def _described(session: Any) -> tuple[dict[str, Any], dict[str, Any]]:

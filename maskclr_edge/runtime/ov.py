@@ -9,6 +9,7 @@ import numpy as np
 from maskclr_edge.errors import BundleError, EngineError
 from maskclr_edge.optional import require
 from maskclr_edge.runtime.bundle import Artifact, Bundle
+from maskclr_edge.runtime.cores import default_threads
 from maskclr_edge.runtime.io_check import check_tensors, first_line
 from maskclr_edge.runtime.runner import Floats, Runner
 
@@ -33,8 +34,7 @@ class OpenVinoRunner(Runner):
             hint, capability = PRECISION_HINTS[precision]
             able = capability in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
             settings["INFERENCE_PRECISION_HINT"] = hint if able else "f32"
-        if threads is not None:
-            settings["INFERENCE_NUM_THREADS"] = threads
+        settings["INFERENCE_NUM_THREADS"] = threads = threads or default_threads()
         self._encoder = _Compiled(core, bundle, chosen["encoder"], settings)
         self._header = _Compiled(core, bundle, chosen["head"], settings)
         check_tensors(bundle, chosen, self._encoder.tensors(), self._header.tensors())
@@ -45,7 +45,7 @@ class OpenVinoRunner(Runner):
             self._encoder.run(np.zeros((1, frames, 17, 3), np.float32))
         self.details = {
             "openvino": openvino.__version__.partition("-")[0],
-            "threads": threads or "all cores",
+            "threads": threads,
             "executed_in": self._encoder.executed_in(),
         }
 
