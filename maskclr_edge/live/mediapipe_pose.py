@@ -1,12 +1,15 @@
 """People through mediapipe's pose networks, offline, several at a time, near or far.
 
-The networks look at squares of the picture. Everyone who is known is looked at in a square around where
-they were; in between, one square after another of a fixed grid is searched for people who are new, so that
-those who are small in the picture are found too and the cost of one frame stays bounded. The grid is searched
-whole in the first frame. mediapipe's own tracking is not used: of several people, its regions drift onto one.
+Everyone who is known costs one run of the network of joints, in a square around where they were, cut from
+the full picture: someone small is seen as well as someone near. Beside that, one square after another of
+two fixed grids is searched for people who are new, so that those who are small in the picture are found too
+and the cost of one frame stays bounded. The grids are searched whole in the first frame. Who is lost is
+searched for at once where they were. mediapipe's own tracking is not used: of
+several people, its regions drift onto one.
 """
 
-import warnings
+import os
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -14,23 +17,33 @@ import numpy as np
 import numpy.typing as npt
 
 from maskclr_edge.live.geometry import box_of, likeness, overlap, without_doubles
-from maskclr_edge.live.pose_task import pose_task
-from maskclr_edge.live.quiet import quiet
-from maskclr_edge.optional import require
+from maskclr_edge.live.mediapipe_graphs import Look, PoseNetworks, Region, Square
 
 Array = npt.NDArray[Any]
 
 #: coco17 joints among BlazePose's 33
 COCO_OF_BLAZEPOSE = np.array([0, 2, 5, 7, 8, 11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28])
 _TRUNK = np.array([5, 6, 11, 12])  # shoulders and hips, in coco17
-#: side of the square around a known person, in sizes of the person
-_ROOM = 1.7
 #: the least clear trunk that is still a person
 _CLEAR_TRUNK = 0.5
-#: frames for which someone who is lost is still looked for where they were
-_PATIENCE = 8
-#: a known person's square whose smallest side is below this many pixels has nothing to see in it
+#: a square whose side is below this many pixels has nothing to see in it
 _SMALLEST = 24
+#: of two regions that overlap by more, both are of one person
+_SAME_REGION = 0.35
+#: side of the square in which someone who was lost is searched for, in sides of their region
+_LOST_ROOM = 1.6
+#: squares that are searched for new people, in parts of the shorter side: for those near, and for those far
+_PARTS = (0.6, 0.35)
+#: searches for lost people in one frame, and frames between two searches for new ones beside several known
+_MOST_SEARCHES, _SEARCH_EVERY = 2, 2
+#: at most so many copies of the network of joints, one a core
+_MOST_COPIES = 4
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    person: Array  # (17, 3)
+    region: Region
 
 
 class MediapipePose:
@@ -41,51 +54,41 @@ class MediapipePose:
 
     def __init__(self, max_people: int = 8) -> None:
         self.max_people = max_people
-        self._known: list[Array] = []
-        self._lost: list[tuple[Array, int]] = []  # last skeleton, frames since
-        self._next_square = 0
-        self._first = True
-        task = pose_task()
-        with quiet():
-            self._many = _landmarker(task, min(max_people, 4), 0.5)
-            self._one = _landmarker(task, 1, 0.3)
+        self._known: list[_Seen] = []
+        self._frames = self._turns = 0
+        self._networks = PoseNetworks(min(os.cpu_count() or 1, max_people, _MOST_COPIES))
 
     def estimate(self, image: Array) -> Array:
         """People in an image (H, W, 3) of BGR bytes: float32 (P, 17, 3)."""
         height, width = image.shape[:2]
-        found: list[Array] = []
-        missed: list[tuple[Array, int]] = []
-        for person, frames in [*((one, 0) for one in self._known), *self._lost]:
-            again = self._look_again(image, person)
-            if again is not None:
-                found.append(again)
-            elif frames < _PATIENCE:
-                missed.append((person, frames + 1))
-        squares = search_squares(width, height)
-        if self._first:
-            turn = squares
-        elif len(found) < self.max_people:
-            turn = [squares[self._next_square % len(squares)]]
-            self._next_square += 1
-        else:
-            turn = []
-        for square in turn:
-            found += self._look(self._many, image, square)
-        self._first = False
-        self._known = without_doubles(found, self.max_people)
-        self._lost = [
-            (person, frames)
-            for person, frames in missed[: self.max_people]
-            if not any(overlap(box_of(person), box_of(other)) > 0.5 for other in self._known)
+        rgb = np.ascontiguousarray(image[..., ::-1])
+        looks, found = self._networks.run(
+            rgb, [known.region for known in self._known], self._turn(width, height)
+        )
+        again = [
+            self._again(look, known, width, height) for look, known in zip(looks, self._known, strict=True)
         ]
+        lost = self._undo_drift(again)
+        seen = [one for one in again if one is not None]
+        around = [_square_around(one.region, width, height) for one in lost[:_MOST_SEARCHES]]
+        squares = [square for square in around if square is not None]
+        if squares:
+            found += self._networks.run(rgb, [], squares)[1]
+        new = self._new_regions(found, seen)
+        for look in self._networks.run(rgb, new)[0] if new else []:
+            one = _seen(look, width, height)
+            if one is not None:
+                seen.append(one)
+        kept = without_doubles([one.person for one in seen], self.max_people)
+        self._known = [one for one in seen if any(one.person is person for person in kept)]
+        self._frames += 1
         if not self._known:
             return np.zeros((0, 17, 3), np.float32)
-        return np.stack(self._known)
+        return np.stack([one.person for one in self._known])
 
     def close(self) -> None:
         """Free the networks; again is harmless."""
-        for landmarker in (self._many, self._one):
-            landmarker.close()
+        self._networks.close()
 
     def __enter__(self) -> "MediapipePose":
         return self
@@ -95,73 +98,79 @@ class MediapipePose:
     ) -> None:
         self.close()
 
-    def _look_again(self, image: Array, person: Array) -> Array | None:
-        """The same person in a new image, near where they were; None when gone."""
-        x0, y0, x1, y1 = box_of(person)
-        side = max(x1 - x0, y1 - y0) * _ROOM
-        if side < _SMALLEST:
-            return None
-        centre_x, centre_y = (x0 + x1) / 2, (y0 + y1) / 2
-        square = (centre_x - side / 2, centre_y - side / 2, centre_x + side / 2, centre_y + side / 2)
-        # The network gives the clearest person of a square: with a neighbour in it, that may be the other.
-        others = sum(overlap(np.array(square), box_of(other)) > 0 for other in self._known)
-        seen = self._look(self._many if others > 1 else self._one, image, square)
-        alike = [(likeness(one, person) + overlap(box_of(one), box_of(person)), one) for one in seen]
-        score, again = max(alike, key=lambda pair: pair[0], default=(0.0, None))
-        return again if score > 0.2 else None
-
-    def _look(self, landmarker: Any, image: Array, square: tuple[float, float, float, float]) -> list[Array]:
-        """People in one square ``(x0, y0, x1, y1)`` of the image, in pixels of the whole."""
-        height, width = image.shape[:2]
-        x0, y0 = max(int(square[0]), 0), max(int(square[1]), 0)
-        x1, y1 = min(int(square[2]), width), min(int(square[3]), height)
-        if min(x1 - x0, y1 - y0) < _SMALLEST:
+    def _turn(self, width: int, height: int) -> list[Square]:
+        """The squares to search in this frame for people who are new."""
+        coarse, fine = (search_squares(width, height, part) for part in _PARTS)
+        if not self._frames:
+            return [(0, 0, width, height), *coarse, *fine]
+        if len(self._known) >= self.max_people or (len(self._known) > 1 and self._frames % _SEARCH_EVERY):
             return []
-        mediapipe: Any = require("mediapipe")
-        part = np.ascontiguousarray(image[y0:y1, x0:x1, ::-1])  # BGR to RGB
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # protobuf's words about mediapipe's use of it
-            result = landmarker.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=part))
-        people = []
-        for landmarks in result.pose_landmarks:
-            marks = [landmarks[index] for index in COCO_OF_BLAZEPOSE]
-            person = np.array([(mark.x, mark.y, mark.visibility) for mark in marks], np.float32)
-            person[:, 0] = person[:, 0] * (x1 - x0) + x0
-            person[:, 1] = person[:, 1] * (y1 - y0) + y0
-            outside = (
-                (person[:, 0] < 0) | (person[:, 0] >= width) | (person[:, 1] < 0) | (person[:, 1] >= height)
-            )
-            person[outside | ~np.isfinite(person).all(axis=-1)] = 0
-            if person[_TRUNK, 2].mean() >= _CLEAR_TRUNK:
-                people.append(person)
-        return people
+        self._turns += 1
+        # newcomers are near more often than far: two of three turns are of the large squares
+        turn, kind = divmod(self._turns, 3)
+        if kind == 2:
+            return [fine[turn % len(fine)]]
+        large = [(0, 0, width, height), *coarse]
+        return [large[(2 * turn + kind) % len(large)]]
+
+    def _again(self, look: Look | None, known: _Seen, width: int, height: int) -> _Seen | None:
+        """A known person in a new image; None when gone, or when it is someone else."""
+        one = _seen(look, width, height)
+        if one is None:
+            return None
+        alike = likeness(one.person, known.person) + overlap(box_of(one.person), box_of(known.person))
+        return one if alike > 0.2 else None
+
+    def _undo_drift(self, again: list[_Seen | None]) -> list[_Seen]:
+        """Of two people who became one, the less alike is lost; gives those who are lost, as they were."""
+        for a in range(len(again)):
+            for b in range(a + 1, len(again)):
+                one, other = again[a], again[b]
+                if one is None or other is None or len(without_doubles([one.person, other.person], 2)) == 2:
+                    continue
+                like_a = likeness(one.person, self._known[a].person)
+                like_b = likeness(other.person, self._known[b].person)
+                again[b if like_a >= like_b else a] = None
+        return [known for one, known in zip(again, self._known, strict=True) if one is None]
+
+    def _new_regions(self, found: list[Region], seen: list[_Seen]) -> list[Region]:
+        """Where people were found who are not yet seen, each once, as many as there is room for."""
+        new: list[Region] = []
+        for region in found:
+            taken = [one.region for one in seen] + new
+            if not any(overlap(region.box, other.box) > _SAME_REGION for other in taken):
+                new.append(region)
+        return new[: max(self.max_people - len(seen), 0)]
 
 
-def search_squares(width: int, height: int) -> list[tuple[float, float, float, float]]:
-    """Parts of a picture that are searched for new people: the whole, then squares that overlap by half.
+def search_squares(width: int, height: int, part: float) -> list[Square]:
+    """Squares of ``part`` of the shorter side that cover a picture and overlap by half.
 
-    A square is 0.6 of the shorter side: a person of a third of the height fills more than half of one.
+    The detector finds people who fill a third of a square, and most who fill a quarter.
     """
-    side = 0.6 * min(width, height)
-    squares: list[tuple[float, float, float, float]] = [(0, 0, width, height)]
-    for y in _starts(height, side):
-        squares += [(x, y, x + side, y + side) for x in _starts(width, side)]
-    return squares
+    side = max(int(part * min(width, height)), 1)
+    rows, columns = _starts(height, side), _starts(width, side)
+    return [(x, y, x + side, y + side) for y in rows for x in columns]
 
 
-def _starts(length: float, side: float) -> list[float]:
+def _starts(length: int, side: int) -> list[int]:
     count = int(np.ceil((length - side) / (side / 2))) + 1
-    return [float(value) for value in np.linspace(0, length - side, max(count, 1))]
+    return [int(value) for value in np.linspace(0, length - side, max(count, 1))]
 
 
-def _landmarker(task: bytes, most: int, least_detection: float) -> Any:
-    vision: Any = require("mediapipe.tasks.python.vision")
-    tasks: Any = require("mediapipe.tasks.python")
-    options = vision.PoseLandmarkerOptions(
-        base_options=tasks.BaseOptions(model_asset_buffer=task),
-        running_mode=vision.RunningMode.IMAGE,
-        num_poses=most,
-        min_pose_detection_confidence=least_detection,
-        min_pose_presence_confidence=0.5,
-    )
-    return vision.PoseLandmarker.create_from_options(options)
+def _square_around(region: Region, width: int, height: int) -> Square | None:
+    """The part of the picture around a region in which its person is searched for; None for next to none."""
+    half = _LOST_ROOM * region.side / 2
+    x0, y0 = max(int(region.x - half), 0), max(int(region.y - half), 0)
+    x1, y1 = min(int(region.x + half), width), min(int(region.y + half), height)
+    return (x0, y0, x1, y1) if min(x1 - x0, y1 - y0) >= _SMALLEST else None
+
+
+def _seen(look: Look | None, width: int, height: int) -> _Seen | None:
+    """A look as a person in coco17; None when nobody is clear. Joints outside the image are unseen."""
+    if look is None or look.region.side < _SMALLEST:
+        return None
+    person = look.joints[COCO_OF_BLAZEPOSE]
+    x, y = person[:, 0], person[:, 1]
+    person[(x < 0) | (x >= width) | (y < 0) | (y >= height)] = 0
+    return _Seen(person, look.region) if person[_TRUNK, 2].mean() >= _CLEAR_TRUNK else None

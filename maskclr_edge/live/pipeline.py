@@ -186,5 +186,5 @@ class _Pipeline:
         self.meter.fill(summary)
         summary.notes = list(self.source.notes)
         if not summary.persons:
-            summary.notes.append("nobody was found; people must be a quarter of the picture's height or more")
+            summary.notes.append("nobody was found; people must be an eighth of the picture's height or more")
         return summary
