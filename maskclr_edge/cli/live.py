@@ -81,7 +81,7 @@ def command(
     screen = console(json_to)
     settings = LiveSettings(window_s=window, hz=hz, most=max_people)
     with contextlib.ExitStack() as stack:
-        opened = open_source(source, layout=layout, resolution_wh=_size(resolution), name=name)
+        opened = open_source(source, layout=layout, resolution_wh=size_wh(resolution), name=name)
         stack.callback(opened.close)
         classifier = stack.enter_context(Classifier.open(model, runner, precision))
         needs_pose = opened.layout is None and pose != "none"
@@ -108,7 +108,7 @@ def command(
         write_json(json_to, asdict(summary) | {"source": opened.name, "recorded": record})
 
 
-def _size(text: str | None) -> tuple[int, int] | None:
+def size_wh(text: str | None) -> tuple[int, int] | None:
     """``640x480`` as two numbers."""
     if text is None:
         return None

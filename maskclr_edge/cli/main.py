@@ -30,6 +30,7 @@ COMMANDS: dict[str, str] = {
     "classify": "Name the action in a keypoint recording.",
     "bench": "Measure the latency of a model on this machine's runners.",
     "live": "Label a video or a keypoint recording as it plays.",
+    "record": "Record actions of your own, labelled, in a form that train takes.",
 }
 
 INTERRUPTED = 130  # what a shell reports for a program ended by Ctrl-C

@@ -21,7 +21,11 @@ if TYPE_CHECKING:
 @click.option("--data", metavar="FILE", help="Annotation file (pyskl pickle), or made-up; the config's.")
 @click.option("--out", default="run", show_default=True, metavar="DIR", help="Where the run is kept.")
 @click.option("--resume", is_flag=True, help="Continue the run in --out exactly where it stopped.")
-@click.option("--pretrained", metavar="CKPT", help="Start from the backbone of a checkpoint, ours or not.")
+@click.option(
+    "--pretrained",
+    metavar="CKPT",
+    help="Start from the backbone of a checkpoint, ours or not, or of the bundled one.",
+)
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Set one key of the config.")
 @click.option("--print-config", is_flag=True, help="Print the config that would be used, and stop.")
 @click.option("--tensorboard", is_flag=True, help="Also write the figures to OUT/tensorboard.")
@@ -51,12 +55,14 @@ def command(
       maskclr-edge train penn_action_small --data penn_action_coco17.pkl --out run
       maskclr-edge train penn_action_small --data penn_action_coco17.pkl --out run --resume
       maskclr-edge train penn_action_small --set epochs=10 --set msk_type=none --print-config
+      maskclr-edge train own_actions --data mine.pkl --pretrained bundled --out run
       maskclr-edge train ntu120_oneshot --data ntu120_hrnet.pkl --out run --tensorboard
       torchrun --nproc-per-node 4 -m maskclr_edge train maskclr_train_NTU60_xsub.yaml --data ntu60_hrnet.pkl
     """
     from maskclr_edge.optional import require
 
     torch = require("torch")
+    from maskclr_edge.runtime.bundled import BUNDLED, bundled_checkpoint
     from maskclr_edge.training import (
         STATE_FILE,
         TensorBoardLog,
@@ -68,6 +74,8 @@ def command(
         train,
     )
 
+    if pretrained == BUNDLED:
+        pretrained = str(bundled_checkpoint())
     chosen = dict(parse_override(text) for text in overrides)
     if data is not None:
         chosen["dataset"] = data

@@ -48,11 +48,12 @@ class Labeller:
     """Follows and labels everyone in frames that come one after another.
 
     layout names the joint order of the people, resolution_wh the size in pixels of the image they are in.
+    Without a classifier people are followed only, and stay ``unknown``.
     """
 
     def __init__(
         self,
-        classifier: Classifier,
+        classifier: Classifier | None,
         settings: LiveSettings,
         layout: str,
         resolution_wh: tuple[int, int],
@@ -84,10 +85,10 @@ class Labeller:
         alive = [track.number for track in self.tracker.tracks]
         self._people = {number: self._people[number] for number in alive if number in self._people}
         self.persons = max(self.persons, *(track.number for track in tracks), 0)
-        if not due:
+        if not due or self.classifier is None:
             return []
         with self.meter.timed("classify"):
-            clips = np.stack([self._clip(person.window) for _, person in due])
+            clips = np.stack([self._clip(person.window, self.classifier) for _, person in due])
             answers = self.classifier.classify_clips(clips)
         self.windows += len(due)
         changes = []
@@ -106,10 +107,10 @@ class Labeller:
         return Labelled(track.number, track.keypoints, trail, decider.label, decider.probability, top)
 
     def _person(self) -> _Person:
-        names = self.classifier.contract.class_names
+        names = self.classifier.contract.class_names if self.classifier is not None else ()
         return _Person(Window(self.settings.window_s), Decider(names, self.settings.decisions))
 
-    def _clip(self, window: Window) -> Array:
-        contract = self.classifier.contract
+    def _clip(self, window: Window, classifier: Classifier) -> Array:
+        contract = classifier.contract
         keypoints = window.sample(contract.frames)
         return preprocess(keypoints, contract, layout=self.layout, resolution_wh=self.resolution_wh)

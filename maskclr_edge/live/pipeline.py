@@ -35,7 +35,7 @@ class _Taken:
 
 def run(
     source: Source,
-    classifier: Classifier,
+    classifier: Classifier | None,
     pose: PoseEstimator | None,
     settings: LiveSettings,
     *,
@@ -47,8 +47,9 @@ def run(
     """Label everyone in a source; ``change`` is called at each change of a label, ``views`` see each frame.
 
     pose finds the people where frames are images. realtime plays a file by its times, as a camera would; a
-    camera is always in real time. Ends with the source, with EndRun from a view, with Ctrl-C at a camera, or
-    with the error of the first stage that fails. Raises ConfigError for images without a pose estimator.
+    camera is always in real time. Without a classifier people are followed only. Ends with the source, with
+    EndRun from a view, with Ctrl-C at a camera, or with the error of the first stage that fails. Raises
+    ConfigError for images without a pose estimator.
     """
     layout = source.layout or (pose.layout if pose is not None else None)
     if layout is None:
@@ -60,7 +61,7 @@ class _Pipeline:
     def __init__(
         self,
         source: Source,
-        classifier: Classifier,
+        classifier: Classifier | None,
         pose: PoseEstimator | None,
         settings: LiveSettings,
         layout: str,
