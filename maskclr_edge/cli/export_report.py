@@ -18,7 +18,7 @@ def show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> Non
     rows = [
         (
             file,
-            ", ".join(item.precision for item in items),
+            ", ".join(dict.fromkeys(item.precision for item in items)),
             file_size(items[0].bytes),
             _read_back(items[0]),
             _parity(items[0]),

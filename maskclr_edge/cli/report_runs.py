@@ -71,7 +71,7 @@ def measure(asked: Asked, bundle: Bundle, report: ProgressCallback) -> dict[str,
         usable = [runner for runner in runners if RUNNERS[runner].why_not() is None]
         entry: dict[str, Any] = {
             "precision": name,
-            "bytes": _size(bundle, name),
+            "bytes": sum(item.bytes for item in bundle.select((usable or runners)[0], name).values()),
             "read_back": _share(bundle, name),
         }
         entries.append(entry)
@@ -185,16 +185,6 @@ def _latencies(
 
 def _encoder(bundle: Bundle, runner: str, precision: str) -> bytes:
     return bundle.read(bundle.select(runner, precision)["encoder"])
-
-
-def _size(bundle: Bundle, precision: str) -> int:
-    """Bytes of the files of a precision, the shared head included."""
-    files = {
-        item.file: item.bytes
-        for item in bundle.artifacts
-        if item.precision == precision and item.kind == "onnx"
-    }
-    return sum(files.values())
 
 
 def _share(bundle: Bundle, precision: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ Network = Callable[[Floats], Floats]
 def open_session(model: Path | bytes, threads: int | None = None, *, basic: bool = False) -> Any:
     """ONNX Runtime session on the CPU. Raises ExportError when it does not take the model.
 
-    basic: few graph optimisations; the others have no rules for FP8 and make an invalid graph of it.
+    basic: few graph optimisations, so that Q/DQ pairs are computed as they stand, see runtime/ort.py.
     """
     options = onnxruntime.SessionOptions()
     if basic:

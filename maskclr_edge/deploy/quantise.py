@@ -50,6 +50,7 @@ def quantise(
     *,
     skip: Collection[str] = (),
     activation: str = "int8",
+    weight_bits: int = 8,
 ) -> onnx.ModelProto:
     """A quantised copy of an encoder made with ``flat=False`` and float32 storage; inputs stay float32.
 
@@ -57,14 +58,15 @@ def quantise(
     float16; an output channel whose weights are all below 0.008 becomes zero then.
 
     ranges: activation tensor -> (low, high). skip: see :func:`quantisable`. activation: "int8" (symmetric,
-    zero point 0) or "uint8" (asymmetric, for ONNX Runtime on CPUs). Raises ConfigError for another type,
-    and ExportError for a tensor without a usable range.
+    zero point 0) or "uint8" (asymmetric, for ONNX Runtime on CPUs). weight_bits: 8, or 7 for weights of
+    -64..64, whose products no processor's 16-bit sums overflow on. Raises ConfigError for another type, and
+    ExportError for a tensor without a usable range.
     """
     if activation not in ACTIVATIONS:
         raise ConfigError(f"activation type is {activation!r}; expected one of {', '.join(ACTIVATIONS)}")
     nodes = quantisable(model, skip)
     check_ranges(nodes.values(), ranges)
-    quantised = _insert_pairs(model, ranges, list(nodes), activation)
+    quantised = _insert_pairs(model, ranges, list(nodes), activation, weight_bits)
     del quantised.metadata_props[:]
     quantised.producer_name, quantised.producer_version = "maskclr-edge", __version__
     quantised.ir_version = model.ir_version
@@ -85,7 +87,11 @@ def check_ranges(tensors: Collection[str], ranges: Mapping[str, tuple[float, flo
 
 
 def _insert_pairs(
-    model: onnx.ModelProto, ranges: Mapping[str, tuple[float, float]], nodes: list[str], activation: str
+    model: onnx.ModelProto,
+    ranges: Mapping[str, tuple[float, float]],
+    nodes: list[str],
+    activation: str,
+    weight_bits: int,
 ) -> onnx.ModelProto:
     """ONNX Runtime's own quantiser, given ranges instead of data."""
     from onnxruntime.quantization import CalibrationMethod, QuantType
@@ -104,7 +110,7 @@ def _insert_pairs(
     quantiser = QDQQuantizer(
         onnx.ModelProto.FromString(model.SerializeToString()),  # it changes what it is given
         per_channel=True,
-        reduce_range=False,
+        reduce_range=weight_bits == 7,
         weight_qType=QuantType.QInt8,
         activation_qType=QuantType.QInt8 if symmetric else QuantType.QUInt8,
         tensors_range=TensorsData(CalibrationMethod.MinMax, bounds),

@@ -10,6 +10,10 @@ from maskclr_edge.runtime.io_check import ENCODER, HEAD, check_tensors, first_li
 from maskclr_edge.runtime.ort_providers import Providers, choose_providers, short
 from maskclr_edge.runtime.runner import Floats, Runner
 
+#: precisions for GPUs, computed here in floating point between the pairs as the file says. Beyond basic, ONNX
+#: Runtime 1.31 makes an invalid graph of FP8, and of INT8 with 8-bit weights sums that overflow without VNNI.
+EMULATED = ("fp8", "mixed")
+
 
 class OrtRunner(Runner):
     """Encoder and head as two ONNX Runtime sessions. Sessions are thread-safe, so calls run side by side."""
@@ -21,8 +25,7 @@ class OrtRunner(Runner):
         ort = require("onnxruntime")
         chosen = bundle.select(self.name, precision)
         levels = ort.GraphOptimizationLevel
-        # beyond basic, ONNX Runtime 1.31 makes an invalid graph of FP8 pairs
-        level = levels.ORT_ENABLE_BASIC if precision == "fp8" else levels.ORT_ENABLE_ALL
+        level = levels.ORT_ENABLE_BASIC if precision in EMULATED else levels.ORT_ENABLE_ALL
         providers = choose_providers(ort.get_available_providers())
         options = _options(ort, threads or default_threads(), level)
         self._encoder = _session(ort, bundle, chosen["encoder"], options, providers)

@@ -106,9 +106,11 @@ def test_the_manifest_says_what_is_there(checkpoint: Checkpoint, tmp_path: Path)
     assert [(a["file"], a["role"], a["precision"]) for a in manifest["artifacts"]] == [
         ("encoder.fp32.onnx", "encoder", "fp32"),
         ("head.onnx", "head", "fp32"),
+        ("encoder.int8.u8s8.onnx", "encoder", "int8"),
         ("encoder.int8.onnx", "encoder", "int8"),
         ("head.onnx", "head", "int8"),
     ]
+    assert bundle.select("onnxruntime", "int8")["encoder"].file == "encoder.int8.u8s8.onnx"
     assert manifest["artifacts"][2]["read_back"]["gemm_weights"]["int8"] > 0.9
     assert manifest["parity"]["int8"]["relative_error"] > manifest["parity"]["fp32"]["relative_error"]
     assert bundle.contract == checkpoint.contract

@@ -42,7 +42,7 @@ class Case:
         self.held_out = HeldOut(clips, labels, **options)
 
     def quantised(self, skip: Sequence[str]) -> onnx.ModelProto:
-        return quantise(self.model, self.ranges, skip=skip)
+        return quantise(self.model, self.ranges, skip=skip, weight_bits=7)
 
 
 def test_groups_are_attentions_mlps_and_the_last_layer(random_checkpoint: Maker) -> None:

@@ -38,7 +38,7 @@ def int8_error(checkpoint: Checkpoint, original: Checkpoint) -> float:
     ranges = calibrate(model, PERSONS, list(quantisable(model).values()), method="minmax")
     probes, reference = make_probes(original, SHAPES)
     head = to_bytes(head_graph(original))
-    pair = open_pair(get_precision("int8"), to_bytes(quantise(model, ranges)), head)
+    pair = open_pair(get_precision("int8"), to_bytes(quantise(model, ranges, weight_bits=7)), head)
     return float(compare(pair.infer, probes, exact=False, reference=reference).relative_error)
 
 
