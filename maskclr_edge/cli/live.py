@@ -69,7 +69,7 @@ def command(
       maskclr-edge live exercise.mp4 --realtime
       maskclr-edge live 0 --model my-bundle --max-people 1
     """
-    from maskclr_edge.live.labeller import LiveSettings
+    from maskclr_edge.live.labeller import LiveSettings, threads_beside_pose
     from maskclr_edge.live.overlay import Overlay
     from maskclr_edge.live.pipeline import run
     from maskclr_edge.live.pose import open_pose
@@ -83,7 +83,7 @@ def command(
     with contextlib.ExitStack() as stack:
         opened = open_source(source, layout=layout, resolution_wh=size_wh(resolution), name=name)
         stack.callback(opened.close)
-        classifier = stack.enter_context(Classifier.open(model, runner, precision))
+        classifier = stack.enter_context(Classifier.open(model, runner, precision, threads_beside_pose()))
         needs_pose = opened.layout is None and pose != "none"
         estimator = stack.enter_context(open_pose(pose, max_people)) if needs_pose else None
         shown_as = opened.layout or (estimator.layout if estimator else None)

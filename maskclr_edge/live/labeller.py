@@ -1,5 +1,6 @@
 """From the people of one moment to labels: tracks, windows, the model, decisions. No threads, no pictures."""
 
+import os
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -42,6 +43,11 @@ class _Person:
     window: Window
     decider: Decider
     asked_s: float = float("-inf")
+
+
+def threads_beside_pose() -> int:
+    """Threads for the model beside a pose estimator: half of the cores, so that neither waits for both."""
+    return max((os.cpu_count() or 2) // 2, 1)
 
 
 class Labeller:
