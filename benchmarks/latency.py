@@ -65,7 +65,10 @@ def measure(arguments: argparse.Namespace) -> Path:
         if not variant.reason and variant.runner != "torch":
             print(f"start-up {variant.runner} {variant.precision}", flush=True)
             waits += first_answer_waits(arguments.model, variant.runner, variant.precision, arguments.runs)
-    results = {**suite.to_dict(), "packing": packing, "startup": [asdict(wait) for wait in waits]}
+    measured = suite.to_dict()
+    for row in measured["measurements"]:
+        row["samples_ms"] = None  # of no use in a committed file, and long
+    results = {**measured, "packing": packing, "startup": [asdict(wait) for wait in waits]}
     document = result_document("latency", results, settings=plan.to_dict(), machine=machine)
     return write_dated(arguments.out, document)
 

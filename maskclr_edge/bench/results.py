@@ -1,9 +1,10 @@
 """Result files: one versioned JSON envelope for all that is measured, dated, with the machine in it.
 
-    {"format": "maskclr-edge-benchmark", "version": 1, "name": "latency", "created": "2026-11-24T12:00:00Z",
+    {"format": "maskclr-edge-benchmark", "version": 2, "name": "latency", "created": "2026-11-24T12:00:00Z",
      "machine": {...}, "settings": {...}, "results": {...}}
 
 `settings` is what was asked for, `results` what came out. A reader refuses a version it does not know.
+Version 2 renamed what a row of a bench measures from "scenario" to "part", and keeps the samples.
 """
 
 import json
@@ -19,7 +20,8 @@ from maskclr_edge.errors import ConfigError, DataError
 from maskclr_edge.files import write_atomically
 
 FORMAT = "maskclr-edge-benchmark"
-VERSION = 1
+VERSION = 2
+READABLE = (1, 2)
 MAX_BYTES = 64_000_000
 _KEYS = {"format", "version", "name", "created", "machine", "settings", "results"}
 _NAME = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*\Z")
@@ -50,9 +52,10 @@ def check_result(document: Any) -> dict[str, Any]:
     """The document, if it is a whole result of a known version; DataError says what is wrong otherwise."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DataError(f'not a result file: its "format" should be "{FORMAT}"')
-    if document.get("version") != VERSION:
+    if document.get("version") not in READABLE:
+        known = " and ".join(map(str, READABLE))
         raise DataError(
-            f"result file of version {document.get('version')!r}; this release reads version {VERSION}"
+            f"result file of version {document.get('version')!r}; this release reads versions {known}"
         )
     if wrong := set(document) ^ _KEYS:
         raise DataError(f"result file with missing or unknown keys: {', '.join(sorted(map(str, wrong)))}")

@@ -3,52 +3,22 @@
 All are single-stream in MLPerf LoadGen's sense: the next query starts when the last one is answered.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
-from maskclr_edge.bench.statistics import Latency, check_keys, summarize
-from maskclr_edge.bench.timing import Budget, Timing, Warmup, time_call
+from maskclr_edge.bench.measurement import (
+    END_TO_END,
+    NETWORK,
+    PREPROCESSING,
+    SINGLE_STREAM,
+    Measurement,
+    make_row,
+)
+from maskclr_edge.bench.timing import Budget, time_call
 from maskclr_edge.data import Annotation, made_up_clips
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.runtime import Classifier, Runner
 from maskclr_edge.skeleton import SkeletonContract, preprocess
-
-NETWORK = "network"
-PREPROCESSING = "preprocessing"
-END_TO_END = "end-to-end"
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One row of a result: what ran, on what clips, and how long a query (of `batch` clips) took."""
-
-    scenario: str
-    model: str
-    runner: str
-    precision: str
-    frames: int
-    persons: int
-    batch: int
-    threads: int | None
-    latency: Latency
-    clips_per_second: float
-    warmup: Warmup
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON-able values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> "Measurement":
-        """The reverse of `to_dict`. DataError names keys that are missing or unknown."""
-        known = check_keys(cls, values)
-        known["latency"] = Latency.from_dict(known["latency"])
-        known["warmup"] = Warmup.from_dict(known["warmup"])
-        return cls(**known)
 
 
 def bench_annotations(frames: int, persons: int, count: int = 1) -> list[Annotation]:
@@ -90,7 +60,10 @@ def measure_network(
     """Latency of `runner.infer` alone: clips ready in host memory in, logits in host memory out."""
     clips = bench_clips(runner.contract, frames=frames, persons=persons, batch=batch)
     timing = time_call(lambda: runner.infer(clips), budget)
-    return _row(timing, NETWORK, model, runner.name, runner.precision, frames, persons, batch, threads)
+    return make_row(
+        timing, part=NETWORK, scenario=SINGLE_STREAM, model=model, runner=runner.name,
+        precision=runner.precision, frames=frames, persons=persons, batch=batch, threads=threads,
+    )  # fmt: skip
 
 
 def measure_preprocessing(
@@ -99,7 +72,10 @@ def measure_preprocessing(
     """Latency of turning raw COCO-17 keypoints of `frames` frames into the contract's clip."""
     (annotation,) = bench_annotations(frames, persons)
     timing = time_call(lambda: _preprocess(annotation, contract), budget)
-    return _row(timing, PREPROCESSING, model, "numpy", "fp32", frames, persons, 1, None)
+    return make_row(
+        timing, part=PREPROCESSING, scenario=SINGLE_STREAM, model=model, runner="numpy", precision="fp32",
+        frames=frames, persons=persons, threads=None,
+    )  # fmt: skip
 
 
 def measure_end_to_end(
@@ -116,7 +92,10 @@ def measure_end_to_end(
     (raw,) = bench_annotations(frames, persons)
     answer = classifier if runner.config.head == "class" else classifier.embed
     timing = time_call(lambda: answer(raw.keypoints, raw.layout, raw.resolution_wh), budget)
-    return _row(timing, END_TO_END, model, runner.name, runner.precision, frames, persons, 1, threads)
+    return make_row(
+        timing, part=END_TO_END, scenario=SINGLE_STREAM, model=model, runner=runner.name,
+        precision=runner.precision, frames=frames, persons=persons, threads=threads,
+    )  # fmt: skip
 
 
 def _preprocess(annotation: Annotation, contract: SkeletonContract) -> npt.NDArray[np.float32]:
@@ -126,32 +105,4 @@ def _preprocess(annotation: Annotation, contract: SkeletonContract) -> npt.NDArr
         layout=annotation.layout,
         resolution_wh=annotation.resolution_wh,
         frames=None,
-    )
-
-
-def _row(
-    timing: Timing,
-    scenario: str,
-    model: str,
-    runner: str,
-    precision: str,
-    frames: int,
-    persons: int,
-    batch: int,
-    threads: int | None,
-) -> Measurement:
-    throughput = batch * len(timing.samples_ms) / (float(timing.samples_ms.sum()) / 1000)
-    latency = summarize(timing.samples_ms)
-    return Measurement(
-        scenario,
-        model,
-        runner,
-        precision,
-        frames,
-        persons,
-        batch,
-        threads,
-        latency,
-        throughput,
-        timing.warmup,
     )

@@ -1,10 +1,11 @@
 """What a list of latencies says: percentiles by one stated rule, and how sure they are.
 
 Percentile rule: nearest rank (NumPy's ``inverted_cdf``), the smallest sample with at least q % of all
-samples at or below it. It always returns a latency that happened, never a blend of two.
+samples at or below it. It always returns a latency that happened, never a blend of two. trtexec has the same
+rule, but for its median, which is the mean of the two middle samples where their number is even.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -14,8 +15,12 @@ import numpy.typing as npt
 from maskclr_edge.errors import DataError
 
 PERCENTILE_RULE = "nearest rank"
+#: percentiles that are reported, by their name
+PERCENTILES = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99.9": 99.9}
 CONFIDENCE = 0.95
 RESAMPLES = 1000
+#: at most this many drawn samples at once: 80 MB, which a small board has
+_DRAWN = 5_000_000
 
 Samples = npt.NDArray[np.float64]
 
@@ -26,6 +31,14 @@ def percentile(samples: npt.ArrayLike, q: float) -> float:
     return float(np.percentile(values, q, method="inverted_cdf"))
 
 
+def bounded(count: int, q: float) -> bool:
+    """Whether so many samples bound a percentile from above with 97.5 %: that one of them lies beyond it.
+
+    MLPerf LoadGen's early stopping asks the same of a run. With fewer, p99 is just the slowest sample.
+    """
+    return (q / 100) ** count <= (1 - CONFIDENCE) / 2
+
+
 def bootstrap_interval(samples: npt.ArrayLike, q: float = 50.0, *, seed: int = 0) -> tuple[float, float]:
     """The 95 % confidence interval of a percentile.
 
@@ -33,10 +46,17 @@ def bootstrap_interval(samples: npt.ArrayLike, q: float = 50.0, *, seed: int = 0
     are drawn instead of single samples, which would claim too much (circular block bootstrap, Politis and
     Romano 1992).
     """
+    return bootstrap_intervals(samples, (q,), seed=seed)[0]
+
+
+def bootstrap_intervals(
+    samples: npt.ArrayLike, qs: Sequence[float], *, seed: int = 0
+) -> list[tuple[float, float]]:
+    """The intervals of several percentiles from the same draws."""
     values = _checked(samples)
     drawn = values[_block_indices(len(values), seed)]  # (resamples, n)
-    estimates = np.percentile(drawn, q, axis=1, method="inverted_cdf")
-    return _interval(estimates)
+    estimates = np.percentile(drawn, list(qs), axis=1, method="inverted_cdf")  # (percentiles, resamples)
+    return [_interval(one) for one in estimates]
 
 
 @dataclass(frozen=True)
@@ -64,7 +84,10 @@ def paired_ratio(numerator: npt.ArrayLike, denominator: npt.ArrayLike, *, seed: 
 
 @dataclass(frozen=True)
 class Latency:
-    """Latencies of one measurement in milliseconds; p50_low_ms .. p50_high_ms is the 95 % interval of p50."""
+    """Latencies of one measurement in milliseconds; p50_low_ms .. p50_high_ms is the 95 % interval of p50.
+
+    intervals: percentile -> its 95 % interval, None where there are too few samples to bound it.
+    """
 
     count: int
     mean_ms: float
@@ -75,11 +98,18 @@ class Latency:
     p90_ms: float
     p95_ms: float
     p99_ms: float
+    p99_9_ms: float
     max_ms: float
+    intervals: Mapping[str, tuple[float, float] | None]
+
+    def percentile_ms(self, name: str) -> float:
+        """A percentile by its name, such as "p99.9"."""
+        value: float = getattr(self, name.replace(".", "_") + "_ms")
+        return value
 
     def resolves(self, q: float) -> bool:
         """Whether there are samples enough for a percentile: with fewer it is just the slowest sample."""
-        return self.count * (100.0 - q) >= 100.0
+        return bounded(self.count, q)
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values."""
@@ -88,26 +118,28 @@ class Latency:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Latency":
         """The reverse of `to_dict`. DataError names keys that are missing or unknown."""
-        return cls(**check_keys(cls, values))
+        known = check_keys(cls, values)
+        pairs = known["intervals"]
+        if not isinstance(pairs, Mapping) or set(pairs) != set(PERCENTILES):
+            raise DataError(f"intervals in a result file are of {', '.join(PERCENTILES)}")
+        known["intervals"] = {name: None if pair is None else tuple(pair) for name, pair in pairs.items()}
+        return cls(**known)
 
 
 def summarize(samples_ms: npt.ArrayLike) -> Latency:
     """Milliseconds of some calls, in the order they happened, as a `Latency`."""
     values = _checked(samples_ms)
-    low, high = bootstrap_interval(values)
-    p50, p90, p95, p99 = (percentile(values, q) for q in (50, 90, 95, 99))
+    found = bootstrap_intervals(values, tuple(PERCENTILES.values()))
+    points = [percentile(values, q) for q in PERCENTILES.values()]
+    intervals = {
+        name: pair if bounded(len(values), q) else None
+        for (name, q), pair in zip(PERCENTILES.items(), found, strict=True)
+    }
+    p50, p90, p95, p99, p99_9 = points
     return Latency(
-        len(values),
-        float(values.mean()),
-        float(values.min()),
-        p50,
-        low,
-        high,
-        p90,
-        p95,
-        p99,
-        float(values.max()),
-    )
+        len(values), float(values.mean()), float(values.min()), p50, *found[0], p90, p95, p99, p99_9,
+        float(values.max()), intervals,
+    )  # fmt: skip
 
 
 def check_keys(of: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -132,7 +164,7 @@ def _block_indices(count: int, seed: int) -> npt.NDArray[np.intp]:
     block = max(1, round(count ** (1 / 3)))
     blocks = -(-count // block)
     # one resample costs `count` draws: fewer resamples for very long runs, whose interval is narrow anyway
-    resamples = min(RESAMPLES, max(200, 20_000_000 // count))
+    resamples = min(RESAMPLES, max(200, _DRAWN // count))
     starts = np.random.default_rng(seed).integers(0, count, size=(resamples, blocks, 1))
     return ((starts + np.arange(block)) % count).reshape(resamples, -1)[:, :count]
 

@@ -5,12 +5,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from maskclr_edge.bench.scenarios import (
-    Measurement,
-    measure_end_to_end,
-    measure_network,
-    measure_preprocessing,
-)
+from maskclr_edge.bench.measurement import Measurement, join_passes
+from maskclr_edge.bench.scenarios import measure_end_to_end, measure_network, measure_preprocessing
 from maskclr_edge.bench.statistics import CONFIDENCE, PERCENTILE_RULE
 from maskclr_edge.bench.timing import STEADY_CALLS, STEADY_TOLERANCE, Budget, Progress
 from maskclr_edge.errors import MaskclrEdgeError
@@ -44,6 +40,7 @@ class Plan:
     threads: int | None = None
     budget: Budget = field(default_factory=Budget)
     end_to_end: bool = True
+    passes: int = 1
 
     def to_dict(self) -> dict[str, Any]:
         """The settings for a result file, with the rules by which its numbers were made."""
@@ -51,7 +48,7 @@ class Plan:
             **asdict(self),
             "models": [label(model) for model in self.models],
             "percentile_rule": PERCENTILE_RULE,
-            "interval": f"{CONFIDENCE:.0%} circular block bootstrap of p50",
+            "interval": f"{CONFIDENCE:.0%} circular block bootstrap",
             "steady_state": f"medians of two runs of {STEADY_CALLS} calls within {STEADY_TOLERANCE:.0%}",
         }
 
@@ -133,45 +130,59 @@ def opened(
 
 
 def run_suite(plan: Plan, progress: Progress | None = None) -> Suite:
-    """Measure a plan. ConfigError when a length or number of persons is outside a model's contract."""
+    """Measure a plan. ConfigError when a length or number of persons is outside a model's contract.
+
+    With several passes everything is opened and measured anew in each: what changes slowly, such as a
+    neighbour's load, then shows as a difference between the passes of one row.
+    """
     found = [one for model in plan.models for one in variants(model, plan.runners, plan.precisions)]
     skipped = [variant for variant in found if variant.reason]
-    rows: list[Measurement] = []
+    rows: dict[tuple[Any, ...], list[Measurement]] = {}
+    for number in range(plan.passes):
+
+        def report(done: int, total: int, what: str, number: int = number) -> None:
+            if progress:
+                which = f", pass {number + 1}" if plan.passes > 1 else ""
+                progress(number * total + done, total * plan.passes, what + which)
+
+        failed: list[Variant] = []
+        for row in _run_once(plan, found, failed, report):
+            rows.setdefault(row.key, []).append(row)
+        skipped += [variant for variant in failed if variant not in skipped]
+    return Suite(tuple(join_passes(several) for several in rows.values()), tuple(skipped))
+
+
+def _run_once(
+    plan: Plan, found: Sequence[Variant], failed: list[Variant], report: Progress
+) -> Iterator[Measurement]:
+    """One pass over all variants; what cannot be opened is added to ``failed``."""
     prepared: set[str] = set()
-    runnable = len(found) - len(skipped)
+    runnable = sum(variant.reason is None for variant in found)
     for done, (variant, classifier) in enumerate(opened(found, plan.threads)):
         if isinstance(classifier, MaskclrEdgeError):
-            skipped.append(replace(variant, reason=str(classifier)))
+            failed.append(replace(variant, reason=str(classifier)))
             continue
         contract = classifier.contract
         shapes = [(t, m) for t in _frames(plan, contract) for m in _persons(plan, contract)]
         for step, (frames, persons) in enumerate(shapes):
-            if progress:
-                what = f"{variant.runner} {variant.precision}, T={frames}, {persons} in view"
-                progress(done * len(shapes) + step, runnable * len(shapes), what)
-            rows.append(
-                measure_network(
-                    classifier.runner, model=label(variant.model), frames=frames, persons=persons,
-                    batch=plan.batch, threads=plan.threads, budget=plan.budget,
-                )
+            what = f"{variant.runner} {variant.precision}, T={frames}, {persons} in view"
+            report(done * len(shapes) + step, runnable * len(shapes), what)
+            yield measure_network(
+                classifier.runner, model=label(variant.model), frames=frames, persons=persons,
+                batch=plan.batch, threads=plan.threads, budget=plan.budget,
             )  # fmt: skip
         if not plan.end_to_end:
             continue
         name = label(variant.model)
         for persons in _persons(plan, contract):
             if variant.model not in prepared:
-                rows.append(
-                    measure_preprocessing(
-                        contract, model=name, frames=contract.frames, persons=persons, budget=plan.budget
-                    )
+                yield measure_preprocessing(
+                    contract, model=name, frames=contract.frames, persons=persons, budget=plan.budget
                 )
-            rows.append(
-                measure_end_to_end(
-                    classifier, model=name, persons=persons, threads=plan.threads, budget=plan.budget
-                )
+            yield measure_end_to_end(
+                classifier, model=name, persons=persons, threads=plan.threads, budget=plan.budget
             )
         prepared.add(variant.model)
-    return Suite(tuple(rows), tuple(skipped))
 
 
 def _frames(plan: Plan, contract: SkeletonContract) -> tuple[int, ...]:

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from maskclr_edge.bench.machine import describe_machine, machine_line
+from maskclr_edge.bench.measurement import NETWORK, PREPROCESSING, Measurement
 from maskclr_edge.bench.results import result_document
-from maskclr_edge.bench.scenarios import NETWORK, Measurement
 from maskclr_edge.bench.suite import Plan, Suite, Variant, run_suite
 from maskclr_edge.bench.timing import Budget
 from maskclr_edge.cli.console import console, json_option, progress, write_json
@@ -52,6 +52,8 @@ def _numbers(low: int, high: int) -> Callable[[click.Context, click.Parameter, s
 @click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=1.0, show_default=True,
               help="Time for each row; a slow row takes longer, to have samples enough.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; the runner's choice by default.")
+@click.option("--passes", type=click.IntRange(1, 100), default=1, show_default=True, help="Times to open and "
+              "measure everything, for a result that compare can judge.")  # fmt: skip
 @json_option("result")
 def command(
     models: tuple[str, ...],
@@ -62,6 +64,7 @@ def command(
     batch: int,
     seconds: float,
     threads: int | None,
+    passes: int,
     json_to: str | None,
 ) -> None:
     """Measure the latency of a model on this machine's runners.
@@ -77,8 +80,9 @@ def command(
       maskclr-edge bench --seconds 5 --json result.json
     """
     plan = Plan(
-        models or ("bundled",), runners, precisions, frames, persons, batch, threads, Budget(seconds=seconds)
-    )
+        models or ("bundled",), runners, precisions, frames, persons, batch, threads,
+        Budget(seconds=seconds), passes=passes,
+    )  # fmt: skip
     screen = console(json_to)
     machine = describe_machine()
     with progress("measuring") as report:
@@ -94,8 +98,8 @@ def command(
 
 def bench_view(suite: Suite, batch: int = 1) -> Group:
     """Everything that a suite has to say, as tables and lines."""
-    network = [row for row in suite.measurements if row.scenario == NETWORK]
-    around = [row for row in suite.measurements if row.scenario != NETWORK]
+    network = [row for row in suite.measurements if row.part == NETWORK]
+    around = [row for row in suite.measurements if row.part != NETWORK]
     parts: list[RenderableType] = []
     if network:
         query = "one clip" if batch == 1 else f"{batch} clips"
@@ -111,7 +115,7 @@ def bench_view(suite: Suite, batch: int = 1) -> Group:
 def latency_table(rows: Sequence[Measurement], title: str) -> Table:
     """Rows grouped by what is comparable; the fastest of each group stands out."""
     several = len({row.model for row in rows}) > 1
-    inner = rows[0].scenario == NETWORK
+    inner = rows[0].part == NETWORK
     names = ["runner", "precision"] if inner else ["what", "runner", "precision"]
     table = Table(title=title, title_justify="left", title_style="bold")
     for name in ("T", "persons"):
@@ -123,10 +127,10 @@ def latency_table(rows: Sequence[Measurement], title: str) -> Table:
     ordered = sorted(rows, key=_shape)
     for _, group in groupby(ordered, key=_shape):
         members = list(group)
-        whole = [row for row in members if row.scenario != "preprocessing"]
+        whole = [row for row in members if row.part != PREPROCESSING]
         fastest = min(whole, key=lambda row: row.latency.p50_ms, default=None) if len(whole) > 1 else None
         for row in members:
-            names = [row.runner, row.precision] if inner else [row.scenario, row.runner, row.precision]
+            names = [row.runner, row.precision] if inner else [row.part, row.runner, row.precision]
             names = [row.model, *names] if several else names
             cells = [Text(name) for name in names] + _timings(row, row is fastest)
             table.add_row(str(row.frames), str(row.persons), *cells, end_section=row is members[-1])
@@ -159,13 +163,13 @@ def _milliseconds(value: float) -> str:
 
 def _legend(rows: Sequence[Measurement]) -> str:
     parts = ["Percentiles by nearest rank"]
-    if any(row.scenario != "preprocessing" for row in rows):
-        parts.append("green: fastest of its group")
+    if any(row.part != PREPROCESSING for row in rows):
+        parts.append("Green: fastest of its group")
     if any(not row.latency.resolves(99) for row in rows):
-        parts.append("dim: too few samples to tell it from the slowest")
+        parts.append("Dim: too few samples to tell it from the slowest")
     if any(not row.warmup.steady for row in rows):
         parts.append("~: never became steady, the machine is busy or the call is slow")
-    return "; ".join(parts) + "."
+    return ".\n".join(parts) + "."
 
 
 def _skipped_line(variant: Variant) -> Text:

@@ -142,14 +142,14 @@ def _evaluate(screen: Console, chain: "Chain") -> None:
 
 def _show_bench(screen: Console, suite: "Suite") -> None:
     from maskclr_edge.bench.machine import describe_machine, machine_line
-    from maskclr_edge.bench.scenarios import NETWORK, PREPROCESSING
+    from maskclr_edge.bench.measurement import NETWORK, PREPROCESSING
     from maskclr_edge.cli.bench import latency_table
 
-    network = [row for row in suite.measurements if row.scenario == NETWORK]
+    network = [row for row in suite.measurements if row.part == NETWORK]
     if network:
         _say(screen, latency_table(network, "One person, one clip, in milliseconds: the network alone"))
     for row in suite.measurements:
-        if row.scenario == PREPROCESSING:
+        if row.part == PREPROCESSING:
             _say(screen, f"preparing the raw keypoints takes {row.latency.p50_ms:.2f} ms more")
     left_out = ", ".join(dict.fromkeys(variant.runner for variant in suite.skipped))
     if left_out:

@@ -188,7 +188,7 @@ def fastest(suite: "Suite", runners: tuple[str, ...], precision: str) -> str:
     found = [
         (row.latency.p50_ms, row.runner)
         for row in suite.measurements
-        if row.scenario == "network" and row.precision == precision and row.runner in runners
+        if row.part == "network" and row.precision == precision and row.runner in runners
     ]
     return "{:.2f} ms, {}".format(*min(found)) if found else ""
 

@@ -48,8 +48,7 @@ def test_json_alone(tiny_bundle: Any, capsys: pytest.CaptureFixture[str], tmp_pa
     assert main([*arguments, "--json", str(tmp_path / "result.json")]) == 0
     again = read_result(tmp_path / "result.json")
     shapes = [
-        [(row["scenario"], row["persons"]) for row in one["results"]["measurements"]]
-        for one in (document, again)
+        [(row["part"], row["persons"]) for row in one["results"]["measurements"]] for one in (document, again)
     ]
     assert shapes[0] == shapes[1]
     assert document["settings"]["persons"] == [1, 2]

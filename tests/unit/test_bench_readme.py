@@ -26,11 +26,17 @@ def readme() -> ModuleType:
     return module
 
 
-def measurement(scenario: str, frames: int, p50: float) -> dict[str, Any]:
+def measurement(part: str, frames: int, p50: float) -> dict[str, Any]:
     warmup = {"calls": 16, "seconds": 0.1, "first_ms": 9.0, "steady": True}
     latency = summarize([p50] * 100).to_dict()
     shape = {"frames": frames, "persons": 1, "batch": 1, "threads": None}
-    names = {"scenario": scenario, "model": "bundled", "runner": "onnxruntime", "precision": "fp32"}
+    names = {
+        "part": part,
+        "scenario": "single-stream",
+        "model": "bundled",
+        "runner": "onnxruntime",
+        "precision": "fp32",
+    }
     return {**names, **shape, "latency": latency, "clips_per_second": 1000 / p50, "warmup": warmup}
 
 

@@ -46,7 +46,7 @@ def test_newest_by_date_in_the_name(tmp_path: Path, document: dict[str, Any]) ->
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"version": 2}, "version 2; this release reads version 1"),
+        ({"version": 3}, "version 3; this release reads versions 1 and 2"),
         ({"format": "other"}, "not a result file"),
         ({"extra": 1}, "unknown keys: extra"),
         ({"name": "../latency"}, "lower case words"),

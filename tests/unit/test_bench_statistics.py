@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maskclr_edge.bench.statistics import Latency, bootstrap_interval, paired_ratio, percentile, summarize
+from maskclr_edge.bench.statistics import (
+    Latency,
+    bootstrap_interval,
+    bounded,
+    paired_ratio,
+    percentile,
+    summarize,
+)
 from maskclr_edge.errors import DataError
 
 samples = st.lists(st.floats(0.001, 1e6), min_size=1, max_size=300)
@@ -41,8 +48,28 @@ def test_summary_orders_and_counts() -> None:
     )
     assert latency.p50_low_ms <= latency.p50_ms <= latency.p50_high_ms
     assert latency.resolves(99)
-    assert not summarize([1.0] * 99).resolves(99)
-    assert summarize([1.0] * 100).resolves(99)
+    assert latency.p99_ms <= latency.p99_9_ms <= latency.max_ms
+
+
+@pytest.mark.parametrize(("q", "needed"), [(50, 6), (90, 36), (99, 368), (99.9, 3688)])
+def test_a_percentile_needs_samples_beyond_it(q: float, needed: int) -> None:
+    assert bounded(needed, q)
+    assert not bounded(needed - 1, q)
+
+
+def test_no_interval_where_samples_do_not_bound_it() -> None:
+    latency = summarize(np.random.default_rng(0).gamma(3, 2, 500))
+    assert latency.intervals["p99.9"] is None
+    low, high = latency.intervals["p99"] or (0.0, 0.0)
+    assert low <= latency.percentile_ms("p99") <= high
+    assert low < high
+
+
+def test_p99_interval_covers_the_true_value() -> None:
+    rng = np.random.default_rng(6)
+    truth = -math.log(0.01)
+    pairs = [bootstrap_interval(rng.exponential(1, 1500), 99) for _ in range(40)]
+    assert sum(low <= truth <= high for low, high in pairs) >= 33
 
 
 def test_summary_survives_json() -> None:

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from maskclr_edge.bench.measurement import Measurement
 from maskclr_edge.bench.packing import measure_packing
 from maskclr_edge.bench.results import check_result, result_document
-from maskclr_edge.bench.scenarios import Measurement, bench_annotations, bench_clips
+from maskclr_edge.bench.scenarios import bench_annotations, bench_clips
 from maskclr_edge.bench.suite import Plan, label, run_suite, variants
 from maskclr_edge.bench.timing import Budget
 from maskclr_edge.errors import BundleError, ConfigError, DataError
@@ -28,10 +29,10 @@ def test_rows_for_every_combination(tiny_bundle: Any) -> None:
     path = tiny_bundle.write(precisions=("fp32", "int8"))
     calls: list[tuple[int, int, str]] = []
     suite = run_suite(plan(path, frames=(4, 9)), lambda *call: calls.append(call))
-    network = [row for row in suite.measurements if row.scenario == "network"]
+    network = [row for row in suite.measurements if row.part == "network"]
     combinations = {(row.precision, row.frames, row.persons) for row in network}
     assert combinations == {(p, t, m) for p in ("fp32", "int8") for t in (4, 9) for m in (1, 2)}
-    assert {row.scenario for row in suite.measurements} == {"network", "preprocessing", "end-to-end"}
+    assert {row.part for row in suite.measurements} == {"network", "preprocessing", "end-to-end"}
     assert all(row.latency.count >= 3 and row.clips_per_second > 0 for row in suite.measurements)
     assert [done for done, _, _ in calls] == list(range(8))
     assert {total for _, total, _ in calls} == {8}

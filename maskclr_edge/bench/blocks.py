@@ -1,0 +1,116 @@
+"""Two runs of one measurement told apart: a permutation test and an interval over blocks of neighbours.
+
+Latencies that follow each other are alike, so single samples say more than they know. A run is cut into
+blocks of neighbours, or into its passes where there are enough of them, and whole blocks are what is drawn
+(bootstrap, for the interval) or exchanged between the two runs (permutation, for the p-value: how often
+runs that do not differ would differ as much).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from maskclr_edge.bench.statistics import CONFIDENCE, RESAMPLES, Samples
+
+#: blocks of a run that is one pass; passes that are enough to be the blocks themselves
+BLOCKS = 20
+PASSES = 8
+DRAWS = 1999
+_CHUNK = 4_000_000
+
+Ids = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How a statistic moved, new / old - 1, with its 95 % interval and the p-value of "it did not"."""
+
+    old: float
+    new: float
+    change: float
+    low: float
+    high: float
+    p_value: float
+
+
+def block_ids(passes: Sequence[int]) -> Ids:
+    """The block of each sample, 0, 1, ...: a pass each, or several of each pass where passes are few."""
+    count = sum(passes)
+    if len(passes) >= PASSES:
+        return np.repeat(np.arange(len(passes)), passes)
+    wanted = min(BLOCKS, count)
+    parts, first = [], 0
+    for length in passes:
+        share = min(length, max(1, round(wanted * length / count)))
+        parts.append(first + np.arange(length) * share // length)
+        first += share
+    return np.concatenate(parts)
+
+
+def shifts(
+    old: Samples, new: Samples, old_passes: Sequence[int], new_passes: Sequence[int],
+    percentiles: Sequence[float], *, draws: int = DRAWS, seed: int = 0,
+) -> list[Shift]:  # fmt: skip
+    """The shift of each percentile, and last of all that of the mean, from old to new samples."""
+    old_ids, new_ids = block_ids(old_passes), block_ids(new_passes)
+    first, second = _Pool(old, old_ids), _Pool(new, new_ids)
+    both = _Pool(np.concatenate((old, new)), np.concatenate((old_ids, first.blocks + new_ids)))
+    rng = np.random.default_rng(seed)
+    before = first.statistics(np.ones((1, first.blocks)), percentiles)[0]
+    after = second.statistics(np.ones((1, second.blocks)), percentiles)[0]
+    spread = np.log(
+        second.statistics(_drawn(rng, second.blocks), percentiles)
+        / first.statistics(_drawn(rng, first.blocks), percentiles)
+    )
+    chosen = rng.permuted(
+        np.tile(np.arange(both.blocks) < first.blocks, (draws, 1)).astype(np.float64), axis=1
+    )
+    exchanged = np.log(both.statistics(1 - chosen, percentiles) / both.statistics(chosen, percentiles))
+    observed = np.log(after / before)
+    # the run as it is counts as one of the exchanges, so that p is never 0
+    p_values = (1 + (np.abs(exchanged) >= np.abs(observed) * (1 - 1e-9)).sum(axis=0)) / (1 + draws)
+    tail = (1 - CONFIDENCE) / 2 * 100
+    low, high = np.percentile(spread, [tail, 100 - tail], axis=0)
+    return [
+        Shift(
+            float(before[at]), float(after[at]), float(np.expm1(observed[at])),
+            float(np.expm1(low[at])), float(np.expm1(high[at])), float(p_values[at]),
+        )
+        for at in range(len(percentiles) + 1)
+    ]  # fmt: skip
+
+
+def _drawn(rng: np.random.Generator, blocks: int) -> npt.NDArray[np.float64]:
+    """How often each block is drawn, (resamples, blocks)."""
+    return rng.multinomial(blocks, np.full(blocks, 1 / blocks), size=RESAMPLES).astype(np.float64)
+
+
+class _Pool:
+    """Samples sorted once: percentiles of any weighting of their blocks are one matrix product away."""
+
+    def __init__(self, samples: Samples, ids: Ids) -> None:
+        order = np.argsort(samples, kind="stable")
+        self.values = samples[order]
+        self.blocks = int(ids.max()) + 1
+        # (blocks, n): samples of each block up to each place; whole numbers that float32 holds exactly
+        self._running = np.cumsum(np.arange(self.blocks)[:, None] == ids[order], axis=1, dtype=np.float32)
+        self._counts = self._running[:, -1].astype(np.float64)
+        self._sums = np.bincount(ids, weights=samples, minlength=self.blocks)
+
+    def statistics(
+        self, weights: npt.NDArray[np.float64], percentiles: Sequence[float]
+    ) -> npt.NDArray[np.float64]:
+        """(draws, percentiles + 1): nearest-rank percentiles and the mean for weights (draws, blocks)."""
+        result = np.empty((len(weights), len(percentiles) + 1))
+        totals = weights @ self._counts
+        result[:, -1] = (weights @ self._sums) / totals
+        step = max(1, _CHUNK // len(self.values))
+        for start in range(0, len(weights), step):
+            some = slice(start, start + step)
+            below = weights[some].astype(np.float32) @ self._running  # (draws, n)
+            for at, q in enumerate(percentiles):
+                rank = np.ceil(q / 100 * totals[some] - 1e-6)[:, None]
+                result[some, at] = self.values[np.count_nonzero(below < rank, axis=1)]
+        return result
