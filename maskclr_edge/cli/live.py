@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @click.option("--resolution", metavar="WxH", help="Image size of a recording that does not say.")
 @click.option("--name", default="", help="Which recording of an annotation file (.pkl).")
 @click.option("--record", metavar="FILE", help="Write a video with skeletons and labels: .webm, .mp4, .avi.")
+@click.option("--importance", is_flag=True, help="Let joints glow as much as the model looks at them.")
 @click.option("--log", metavar="FILE", help="Write each change of a label as one line of JSON.")
 @json_option("summary")
 def command(
@@ -50,6 +51,7 @@ def command(
     resolution: str | None,
     name: str,
     record: str | None,
+    importance: bool,
     log: str | None,
     json_to: str | None,
 ) -> None:
@@ -75,8 +77,9 @@ def command(
     from maskclr_edge.live.pose import open_pose
     from maskclr_edge.live.recorder import Recorder
     from maskclr_edge.live.sources import open_source
-    from maskclr_edge.live.view import RecordView, View
+    from maskclr_edge.live.view import DrawnView, PictureSink, RecordSink, View
     from maskclr_edge.runtime import Classifier
+    from maskclr_edge.runtime.importance import JointImportance
 
     screen = console(json_to)
     settings = LiveSettings(window_s=window, hz=hz, most=max_people)
@@ -88,10 +91,12 @@ def command(
         estimator = stack.enter_context(open_pose(pose, max_people)) if needs_pose else None
         shown_as = opened.layout or (estimator.layout if estimator else None)
         views: list[View] = []
+        sinks: list[PictureSink] = []
         if record and shown_as:
             overlay = Overlay(opened.resolution_wh, shown_as)
-            recorder = stack.enter_context(Recorder(record, overlay.size_wh, opened.fps))
-            views.append(RecordView(overlay, recorder))
+            sinks.append(RecordSink(stack.enter_context(Recorder(record, overlay.size_wh, opened.fps))))
+            views.append(DrawnView(overlay, sinks))
+        looks = JointImportance(model) if importance else None
         write = stack.enter_context(_log(log))
         report = stack.enter_context(progress("frames"))
 
@@ -101,7 +106,7 @@ def command(
 
         summary = run(
             opened, classifier, estimator, settings,
-            realtime=realtime, views=views, change=change, progress=report,
+            realtime=realtime, importance=looks, views=views, change=change, progress=report,
         )  # fmt: skip
     _report(summary, record, json_to)
     if json_to:

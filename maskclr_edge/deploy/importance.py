@@ -32,6 +32,21 @@ def joint_importance(
 ) -> Floats:
     """Importance (P, 17) of the joints of persons (P, T, 17, 3) in an encoder's ONNX file; rows sum to 1.
 
+    Raises ExportError for a file that is not an encoder of this package.
+    """
+    importance_of, found = open_importance(encoder, config=config, precision=precision), []
+    for start in range(0, len(persons), PERSONS_AT_ONCE):
+        found.append(importance_of(persons[start : start + PERSONS_AT_ONCE]))
+        if progress is not None:
+            progress(min(start + PERSONS_AT_ONCE, len(persons)), len(persons), "attention")
+    return np.concatenate(found)
+
+
+def open_importance(
+    encoder: bytes, *, config: ModelConfig, precision: Precision, threads: int | None = None
+) -> Callable[[Floats], Floats]:
+    """The part of an encoder's ONNX file that leads to the importance (P, 17) of joints (P, T, 17, 3).
+
     Softmax over joints of the attention that each receives, as a mean over heads and a sum over queries, as
     a mean over frames. Raises ExportError for a file that is not an encoder of this package.
     """
@@ -48,17 +63,16 @@ def joint_importance(
             attention, onnx.TensorProto.FLOAT, [None, config.num_heads, 17, 17]
         )
     )
-    frames, found = persons.shape[1], []
-    attention_of = open_network(precision, to_bytes(model))
-    for start in range(0, len(persons), PERSONS_AT_ONCE):
-        part = persons[start : start + PERSONS_AT_ONCE]
-        received = attention_of(part).mean(axis=1).sum(axis=1)  # (P*T, heads, 17, 17) -> (P*T, 17)
+    attention_of = open_network(precision, to_bytes(model), threads)
+
+    def importance_of(persons: Floats) -> Floats:
+        received = attention_of(persons).mean(axis=1).sum(axis=1)  # (P*T, heads, 17, 17) -> (P*T, 17)
         weights = np.exp(received - received.max(axis=1, keepdims=True))
         weights /= weights.sum(axis=1, keepdims=True)
-        found.append(weights.reshape(len(part), frames, -1).mean(axis=1))
-        if progress is not None:
-            progress(min(start + PERSONS_AT_ONCE, len(persons)), len(persons), "attention")
-    return np.concatenate(found)
+        result: Floats = weights.reshape(len(persons), persons.shape[1], -1).mean(axis=1)
+        return result
+
+    return importance_of
 
 
 def top_overlap(one: Floats, other: Floats, count: int) -> float:

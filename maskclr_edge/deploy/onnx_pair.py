@@ -37,11 +37,11 @@ def open_session(model: Path | bytes, threads: int | None = None, *, basic: bool
         raise ExportError(f"ONNX Runtime does not take the {name}: {_first_line(error)}") from error
 
 
-def open_network(precision: Precision, model: Path | bytes) -> Network:
+def open_network(precision: Precision, model: Path | bytes, threads: int | None = None) -> Network:
     """A file of a precision on the first runner that takes it. It raises ExportError, and so does this."""
     if ORT not in precision.runners:
         return _on_openvino(model)
-    session = open_session(model, basic=precision.emulated)
+    session = open_session(model, threads, basic=precision.emulated)
     name = session.get_inputs()[0].name
     return _reporting("ONNX Runtime", lambda array: session.run(None, {name: array})[0])
 

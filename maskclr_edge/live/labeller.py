@@ -1,6 +1,7 @@
 """From the people of one moment to labels: tracks, windows, the model, decisions. No threads, no pictures."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +13,9 @@ from maskclr_edge.live.tracking import Track, Tracker
 from maskclr_edge.live.windows import Window
 from maskclr_edge.runtime import Classifier
 from maskclr_edge.skeleton import preprocess
+
+#: clips (N, M, T, 17, 3) -> how much the model looks at the joints of their first person, (N, 17)
+Importance = Callable[[Array], Array]
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class LiveSettings:
 @dataclass(frozen=True, eq=False)
 class Labelled:
     """One person at one moment: number, skeleton (V, 3), where its feet went, its label and how sure that is,
-    and the likeliest classes.
+    the likeliest classes, and how much the model looks at each joint (17, H36M order) where that was asked.
     """
 
     number: int
@@ -36,6 +40,7 @@ class Labelled:
     label: str
     probability: float
     top: tuple[tuple[str, float], ...]
+    importance: Array | None = None
 
 
 @dataclass(eq=False)
@@ -43,6 +48,7 @@ class _Person:
     window: Window
     decider: Decider
     asked_s: float = float("-inf")
+    importance: Array | None = None
 
 
 def threads_beside_pose() -> int:
@@ -64,10 +70,11 @@ class Labeller:
         layout: str,
         resolution_wh: tuple[int, int],
         meter: Meter | None = None,
+        importance: Importance | None = None,
     ) -> None:
         self.classifier, self.settings = classifier, settings
         self.layout, self.resolution_wh = layout, resolution_wh
-        self.meter = meter or Meter()
+        self.meter, self.importance = meter or Meter(), importance
         self.tracker = Tracker(settings.most)
         self.persons = self.windows = 0
         self._people: dict[int, _Person] = {}
@@ -96,6 +103,10 @@ class Labeller:
         with self.meter.timed("classify"):
             clips = np.stack([self._clip(person.window, self.classifier) for _, person in due])
             answers = self.classifier.classify_clips(clips)
+        if self.importance is not None:
+            with self.meter.timed("importance"):
+                for (_, person), importance in zip(due, self.importance(clips), strict=True):
+                    person.importance = importance
         self.windows += len(due)
         changes = []
         for (track, person), probabilities in zip(due, answers, strict=True):
@@ -108,9 +119,11 @@ class Labeller:
         return changes
 
     def _labelled(self, track: Track) -> Labelled:
-        decider = self._people[track.number].decider
+        person = self._people[track.number]
+        decider = person.decider
         trail, top = tuple(track.trail), tuple(decider.top())
-        return Labelled(track.number, track.keypoints, trail, decider.label, decider.probability, top)
+        sure = decider.probability
+        return Labelled(track.number, track.keypoints, trail, decider.label, sure, top, person.importance)
 
     def _person(self) -> _Person:
         names = self.classifier.contract.class_names if self.classifier is not None else ()

@@ -1,4 +1,4 @@
-"""What a person sees: skeletons coloured by confidence, a label on each person, a line of figures. OpenCV."""
+"""What a person sees: skeletons, where people went, a label on each of them, a line of figures. OpenCV."""
 
 import itertools
 from collections.abc import Sequence
@@ -6,116 +6,169 @@ from typing import Any
 
 import numpy as np
 
+from maskclr_edge.live.canvas import DARK, GREY, WHITE, Canvas, Colour
 from maskclr_edge.live.decisions import IDLE, UNKNOWN
+from maskclr_edge.live.figures import Figures
 from maskclr_edge.live.geometry import SEEN, Array, box_of
 from maskclr_edge.live.labeller import Labelled
-from maskclr_edge.optional import require
-from maskclr_edge.skeleton import get_layout
+from maskclr_edge.skeleton import get_layout, to_h36m
 
 #: a picture lower than this is drawn at twice the size, so that text can be read
 _LOW = 480
 #: colours of persons, BGR, told apart by people with any colour vision (Okabe and Ito)
-_PERSONS = ((0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 114, 0), (167, 121, 204))
-_WHITE, _GREY, _DARK = (245, 245, 245), (150, 150, 150), (28, 24, 22)
+PERSONS: tuple[Colour, ...] = (
+    *((0, 159, 230), (233, 180, 86), (115, 158, 0)),
+    *((66, 228, 240), (178, 114, 0), (167, 121, 204)),
+)
+_UNSURE, _SURE, _GLOW, _WARN = (60, 120, 245), (150, 225, 80), (255, 120, 255), (80, 190, 255)
 
 
 class Overlay:
-    """Draws on copies of frames; ``size_wh`` is the size of what it gives."""
+    """Draws on copies of frames; ``size_wh`` is the size of what it gives.
+
+    Bones and joints go from orange, hardly seen, to green, clearly seen. A joint glows as much as the model
+    looks at it, where that is known.
+    """
 
     def __init__(self, resolution_wh: tuple[int, int], layout: str) -> None:
-        self._cv2: Any = require("cv2")
         self.scale = 2 if resolution_wh[1] < _LOW else 1
         # video codecs want even sides
         self.size_wh = (resolution_wh[0] * self.scale // 2 * 2, resolution_wh[1] * self.scale // 2 * 2)
-        self._edges = get_layout(layout).edges
-        self._unit = max(self.size_wh[1] / 720, 0.6)
+        self._layout = get_layout(layout)
+        self._canvas = Canvas(self.size_wh)
 
-    def draw(self, image: Array | None, people: Sequence[Labelled], figures: str) -> Array:
-        """A picture (H, W, 3) of BGR bytes; a dark ground where the source has no images."""
-        cv2 = self._cv2
-        if image is None:
-            picture = np.full((self.size_wh[1], self.size_wh[0], 3), _DARK, np.uint8)
-        else:
-            picture = cv2.resize(image, self.size_wh, interpolation=cv2.INTER_LINEAR)
+    def draw(
+        self, image: Array | None, people: Sequence[Labelled], figures: Figures, caption: str = ""
+    ) -> Array:
+        """A picture (H, W, 3) of BGR bytes; a dark ground where the source has no images.
+
+        caption: words for the person in front of the camera, large.
+        """
+        canvas = self._canvas
+        canvas.begin(image)
         for person in people:
-            self._skeleton(picture, person)
+            self._trail(person)
         for person in people:
-            self._label(picture, person)
-        self._text(
-            picture, figures, (int(10 * self._unit), int(self.size_wh[1] - 12 * self._unit)), 0.5, _WHITE
-        )
-        result: Array = picture
-        return result
+            self._glow(person)
+            self._skeleton(person)
+        taken: list[tuple[float, float, float]] = []
+        for person in people:
+            self._label(person, taken)
+        self._hud(figures)
+        if caption:
+            canvas.banner(caption)
+        return canvas.picture
 
-    def _skeleton(self, picture: Array, person: Labelled) -> None:
-        cv2, points = self._cv2, np.rint(person.keypoints[:, :2] * self.scale).astype(int)
-        confidence = person.keypoints[:, 2]
-        thick = max(int(2.5 * self._unit), 2)
-        trail = [(int(x * self.scale), int(y * self.scale)) for x, y in person.trail]
-        for start, end in itertools.pairwise(trail):
-            cv2.line(picture, start, end, _colour(person.number), 1, cv2.LINE_AA)
-        for a, b in self._edges:
-            least = min(confidence[a], confidence[b])
-            if least > 0:
-                ends = tuple(points[a].tolist()), tuple(points[b].tolist())
-                cv2.line(picture, *ends, _DARK, thick + 2, cv2.LINE_AA)
-                cv2.line(picture, *ends, _of_confidence(least), thick, cv2.LINE_AA)
-        for point, sure in zip(points.tolist(), confidence, strict=True):
-            if sure > 0:
-                cv2.circle(picture, tuple(point), thick, _of_confidence(float(sure)), -1, cv2.LINE_AA)
+    def _trail(self, person: Labelled) -> None:
+        """Where the feet went: the line grows thinner and darker into the past."""
+        points = [(x * self.scale, y * self.scale) for x, y in person.trail]
+        colour, count = np.array(colour_of(person.number)), max(len(points) - 1, 1)
+        for step, (start, end) in enumerate(itertools.pairwise(points), start=1):
+            fresh = step / count
+            tone = [int(value) for value in colour * (0.35 + 0.65 * fresh)]
+            self._canvas.line(start, end, (tone[0], tone[1], tone[2]), 0.8 + 2.2 * fresh)
 
-    def _label(self, picture: Array, person: Labelled) -> None:
-        """Name above the person's head, with up to three bars for the likeliest classes."""
-        unit, (width, height) = self._unit, self.size_wh
-        x0, y0, _, _ = box_of(person.keypoints) * self.scale
-        line, bar = int(20 * unit), int(170 * unit)
-        rows = person.top[:3]
-        tall = line * (len(rows) + 1) + int(6 * unit)
-        left = int(np.clip(x0, 2, max(width - bar - 2, 2)))
-        top = int(np.clip(y0 - tall - 6 * unit, 2, max(height - tall - 2, 2)))
-        ground = picture[top : top + tall, left : left + bar]
-        ground[:] = (ground * 0.35 + np.array(_DARK) * 0.65).astype(np.uint8)
-        colour = _colour(person.number)
-        self._cv2.rectangle(picture, (left, top), (left + int(4 * unit), top + tall), colour, -1)
-        tone = _GREY if person.label in (UNKNOWN, IDLE) else _WHITE
-        at = (left + int(10 * unit), top + int(16 * unit))
-        self._text(picture, f"{person.number}  {_words(person.label)}", at, 0.52, tone)
-        for row, (name, probability) in enumerate(rows, start=1):
-            y = top + line * row + int(4 * unit)
-            filled = int((bar - 14 * unit) * min(probability, 1.0))
-            start = left + int(10 * unit)
-            self._cv2.rectangle(
-                picture, (start, y), (start + filled, y + line - int(5 * unit)), (96, 82, 70), -1
+    def _glow(self, person: Labelled) -> None:
+        if person.importance is None:
+            return
+        joints = to_h36m(person.keypoints[None, None], self._layout.name, "h36m")[0, 0]
+        share = person.importance / max(float(person.importance.max()), 1e-9)
+        for (x, y, seen), much in zip(joints, share, strict=True):
+            if seen > 0 and much > 0.25:
+                at = (x * self.scale, y * self.scale)
+                self._canvas.disc(at, 4 + 15 * float(much), _GLOW, 0.65 * float(much))
+
+    def _skeleton(self, person: Labelled) -> None:
+        points, sure = person.keypoints[:, :2] * self.scale, person.keypoints[:, 2]
+        bones = [(a, b) for a, b in self._layout.edges if min(sure[a], sure[b]) > 0]
+        for a, b in bones:
+            self._canvas.line(points[a], points[b], DARK, 5.5)
+        for a, b in bones:
+            self._canvas.line(points[a], points[b], _of_confidence(float(min(sure[a], sure[b]))), 3)
+        for point, confidence in zip(points, sure, strict=True):
+            if confidence > 0:
+                self._canvas.disc(point, 4, DARK)
+                self._canvas.disc(point, 3, _of_confidence(float(confidence)))
+
+    def _label(self, person: Labelled, taken: list[tuple[float, float, float]]) -> None:
+        """A card above the person's head: number, label, and bars of the three likeliest classes.
+
+        taken: left, top and height of the cards that are there, to keep off.
+        """
+        canvas, rows = self._canvas, person.top[:3]
+        width, line, room = 196, 21, 8
+        tall = 30 + line * len(rows) + (room if rows else 0)
+        x0, y0, x1, y1 = box_of(person.keypoints) * self.scale / canvas.unit
+        left = (x0 + x1) / 2 - width / 2
+        above = sorted((y - tall - 6 for _, y, _ in taken if y - tall - 6 < y0), reverse=True)
+        places = [canvas.inside(left, top, width, tall) for top in (y0 - tall - 14, *above, y1 + 14)]
+        free = [
+            (x, y)
+            for x, y in places
+            if not any(
+                abs(x - x2) < width + 4 and y < y2 + t2 + 4 and y2 < y + tall + 4 for x2, y2, t2 in taken
             )
-            self._text(
-                picture,
-                f"{_words(name)} {100 * probability:.0f}",
-                (start + 3, y + int(12 * unit)),
-                0.4,
-                _WHITE,
-            )
+        ]
+        left, top = free[0] if free else places[0]
+        taken.append((left, top, tall))
+        colour = colour_of(person.number)
+        canvas.panel(left, top, width, tall, 0.72)
+        canvas.box(left, top, 5, tall, colour)
+        settled = person.label not in (UNKNOWN, IDLE)
+        canvas.text(f"{person.number}", left + 14, top + 21, 0.5, colour, bold=True)
+        name = canvas.fitting(words(person.label), width - 92 if settled else width - 40, 0.55)
+        canvas.text(name, left + 32, top + 21, 0.55, WHITE if settled else GREY, bold=settled)
+        if settled:
+            canvas.text_right(f"{100 * person.probability:.0f}%", left + width - 10, top + 21, 0.5, WHITE)
+        for row, (label, probability) in enumerate(rows):
+            y = top + 30 + line * row
+            share = min(max(probability, 0.0), 1.0)
+            ground = colour if label == person.label else (110, 100, 92)
+            canvas.panel(left + 14, y, width - 24, line - 4, 0.45, (70, 62, 56))
+            canvas.panel(left + 14, y, (width - 24) * share, line - 4, 0.75, ground)
+            shown = canvas.fitting(words(label), width - 70, 0.4)
+            canvas.text(shown, left + 20, y + 13, 0.4, WHITE)
+            canvas.text_right(f"{100 * probability:.0f}", left + width - 15, y + 13, 0.4, WHITE)
 
-    def _text(
-        self, picture: Array, text: str, at: tuple[int, int], size: float, colour: tuple[int, ...]
-    ) -> None:
-        cv2, scale = self._cv2, size * self._unit
-        shadow = (at[0] + 1, at[1] + 1)
-        cv2.putText(picture, text, shadow, cv2.FONT_HERSHEY_SIMPLEX, scale, _DARK, 1, cv2.LINE_AA)
-        cv2.putText(picture, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+    def _hud(self, figures: Figures) -> None:
+        """The strip at the foot: time, pace, age, drops, and what each stage takes; notes above it."""
+        canvas = self._canvas
+        width, height = canvas.width, canvas.height
+        canvas.panel(0, height - 26, width, 26, 0.6)
+        dropped = _WARN if figures.dropped else WHITE
+        facts: list[tuple[str, str, Colour]] = [
+            (f"{figures.time_s:.1f}", "s", WHITE),
+            (f"{figures.fps:.1f}", "fps", WHITE),
+            (f"{figures.age_ms:.0f}", "ms old", WHITE),
+            (f"{figures.dropped}", "dropped", dropped),
+            (f"{figures.people}", "person" if figures.people == 1 else "people", WHITE),
+        ]
+        x = 12.0
+        for value, unit, tone in facts:
+            x = canvas.text(value, x, height - 9, 0.45, tone, bold=True) + 4
+            x = canvas.text(unit, x, height - 9, 0.42, GREY) + 18
+        stages = "   ".join(f"{stage} {took:.0f}" for stage, took in figures.stages_ms.items())
+        if stages:
+            line = canvas.fitting(f"{stages} ms", width - x - 12, 0.42)
+            canvas.text_right(line, width - 12, height - 9, 0.42, GREY)
+        for row, note in enumerate(reversed(figures.notes)):
+            text = canvas.fitting(words(note), width - 40, 0.45)
+            y = height - 56 - 30 * row
+            canvas.panel(12, y, canvas.measure(text, 0.45) + 20, 24, 0.7)
+            canvas.text(text, 22, y + 17, 0.45, _WARN)
 
 
-def _colour(number: int) -> tuple[int, int, int]:
-    return _PERSONS[(number - 1) % len(_PERSONS)]
+def colour_of(number: int) -> Colour:
+    """The colour of a person, BGR."""
+    return PERSONS[(number - 1) % len(PERSONS)]
 
 
-def _of_confidence(confidence: float) -> tuple[int, int, int]:
-    """From orange, hardly seen, to green, clearly seen; BGR."""
-    sure = float(np.clip((confidence - SEEN) / (1 - SEEN), 0, 1))
-    low, high = np.array((30, 120, 240)), np.array((110, 220, 90))
-    blue, green, red = (int(value) for value in low + (high - low) * sure)
-    return blue, green, red
-
-
-def _words(name: str) -> str:
+def words(name: str) -> str:
     """Class names as words; OpenCV's letters are ASCII."""
     return name.replace("_", " ").encode("ascii", "replace").decode()
+
+
+def _of_confidence(confidence: float) -> Colour:
+    sure = min(max((confidence - SEEN) / (1 - SEEN), 0.0), 1.0)
+    mixed: Any = np.rint(np.array(_UNSURE) * (1 - sure) + np.array(_SURE) * sure).astype(int).tolist()
+    return mixed[0], mixed[1], mixed[2]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.live.figures import MOST_CHANGES, Figures, LabelChange, Meter, Summary
 from maskclr_edge.live.geometry import Array
-from maskclr_edge.live.labeller import Labeller, LiveSettings
+from maskclr_edge.live.labeller import Importance, Labeller, LiveSettings
 from maskclr_edge.live.mailbox import Mailbox
 from maskclr_edge.live.pose import PoseEstimator
 from maskclr_edge.live.sources import Frame, Source
@@ -40,6 +40,7 @@ def run(
     settings: LiveSettings,
     *,
     realtime: bool = False,
+    importance: Importance | None = None,
     views: Sequence[View] = (),
     change: Callable[[LabelChange], None] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
@@ -47,14 +48,17 @@ def run(
     """Label everyone in a source; ``change`` is called at each change of a label, ``views`` see each frame.
 
     pose finds the people where frames are images. realtime plays a file by its times, as a camera would; a
-    camera is always in real time. Without a classifier people are followed only. Ends with the source, with
+    camera is always in real time. Without a classifier people are followed only; importance
+    is shown where it is given. Ends with the source, with
     EndRun from a view, with Ctrl-C at a camera, or with the error of the first stage that fails. Raises
     ConfigError for images without a pose estimator.
     """
     layout = source.layout or (pose.layout if pose is not None else None)
     if layout is None:
         raise ConfigError(f"{source.name} has images and no keypoints; choose a pose estimator with --pose")
-    return _Pipeline(source, classifier, pose, settings, layout, realtime).run(views, change, progress)
+    return _Pipeline(source, classifier, pose, settings, layout, realtime, importance).run(
+        views, change, progress
+    )
 
 
 class _Pipeline:
@@ -66,11 +70,12 @@ class _Pipeline:
         settings: LiveSettings,
         layout: str,
         realtime: bool,
+        importance: Importance | None,
     ) -> None:
         self.source, self.pose, self.paced = source, pose, realtime and not source.live
         self.realtime = realtime or source.live
         self.meter = Meter()
-        self.labeller = Labeller(classifier, settings, layout, source.resolution_wh, self.meter)
+        self.labeller = Labeller(classifier, settings, layout, source.resolution_wh, self.meter, importance)
         self.frames: Mailbox[_Taken] = Mailbox(wait=not self.realtime)
         self.found: Mailbox[_Taken] = Mailbox(wait=True)
         self.moments: Mailbox[Moment] = Mailbox(

@@ -46,12 +46,43 @@ class View(Protocol):
         ...
 
 
-class RecordView:
-    """Draws each moment into a video file."""
+class PictureSink(Protocol):
+    """Takes drawn pictures: a video file, a window, a page."""
 
-    def __init__(self, overlay: Overlay, recorder: Recorder) -> None:
-        self._overlay, self._recorder = overlay, recorder
+    @property
+    def wanted(self) -> bool:
+        """Whether a picture would be looked at now; drawing is left out where nobody does."""
+        ...
+
+    def take(self, picture: Array) -> None:
+        """Take one picture (H, W, 3) of BGR bytes, to be read and not drawn on. Raises EndRun."""
+        ...
+
+
+class DrawnView:
+    """Draws each moment once, for all who want its picture; ``caption`` is written large across it."""
+
+    def __init__(self, overlay: Overlay, sinks: Sequence[PictureSink]) -> None:
+        self._overlay, self._sinks = overlay, sinks
+        self.caption = ""
 
     def show(self, moment: Moment) -> None:
-        """Draw and write one picture."""
-        self._recorder.write(self._overlay.draw(moment.image, moment.people, moment.figures.line))
+        """Draw and hand over one picture."""
+        wanting = [sink for sink in self._sinks if sink.wanted]
+        if wanting:
+            picture = self._overlay.draw(moment.image, moment.people, moment.figures, self.caption)
+            for sink in wanting:
+                sink.take(picture)
+
+
+class RecordSink:
+    """Writes each picture into a video file."""
+
+    wanted = True
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def take(self, picture: Array) -> None:
+        """Write one picture."""
+        self._recorder.write(picture)

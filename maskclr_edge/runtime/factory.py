@@ -45,7 +45,7 @@ def open_runner(
     if threads is not None and (isinstance(threads, bool) or not 1 <= threads <= MAX_THREADS):
         raise ConfigError(f"threads is {threads!r}, expected a number from 1 to {MAX_THREADS}")
     entry = None if runner == "auto" else get_runner(runner)
-    source = _load(model, entry)
+    source = load_model(model, entry)
     opened = (
         _open_bundle(source, entry, precision, threads)
         if isinstance(source, Bundle)
@@ -55,7 +55,9 @@ def open_runner(
     return opened
 
 
-def _load(model: "str | Path | Bundle | Checkpoint", entry: RunnerEntry | None) -> "Bundle | Checkpoint":
+def load_model(
+    model: "str | Path | Bundle | Checkpoint", entry: RunnerEntry | None = None
+) -> "Bundle | Checkpoint":
     """The bundle or checkpoint that was named. Every file of a bundle is verified, also those not read."""
     from maskclr_edge.checkpoint import read_checkpoint
 

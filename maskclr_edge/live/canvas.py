@@ -1,0 +1,120 @@
+"""A picture to draw on, in units that suit its size: lines, discs, see-through panels, text. OpenCV."""
+
+from typing import Any
+
+import numpy as np
+
+from maskclr_edge.live.geometry import Array
+from maskclr_edge.optional import require
+
+Colour = tuple[int, int, int]
+WHITE: Colour = (245, 245, 245)
+GREY: Colour = (178, 172, 168)
+DARK: Colour = (28, 24, 22)
+
+
+class Canvas:
+    """A picture of ``size_wh`` pixels; places and lengths are in units of a picture 720 high, or 0.72 pixels.
+
+    Points of lines and discs are pixels, as skeletons are.
+    """
+
+    def __init__(self, size_wh: tuple[int, int]) -> None:
+        self._cv2: Any = require("cv2")
+        self.size_wh = size_wh
+        self.unit = max(size_wh[1] / 720, 0.72)
+        self.width, self.height = size_wh[0] / self.unit, size_wh[1] / self.unit
+        self._font = self._cv2.FONT_HERSHEY_SIMPLEX
+        self.picture: Array = np.zeros((size_wh[1], size_wh[0], 3), np.uint8)
+
+    def begin(self, image: Array | None) -> None:
+        """Start over with an image (H, W, 3) of BGR bytes, or a dark ground."""
+        if image is None:
+            self.picture = np.full((self.size_wh[1], self.size_wh[0], 3), DARK, np.uint8)
+        elif image.shape[1::-1] == self.size_wh:
+            self.picture = image.copy()
+        else:
+            self.picture = self._cv2.resize(image, self.size_wh, interpolation=self._cv2.INTER_LINEAR)
+
+    def line(self, start: Any, end: Any, colour: Colour, thick: float) -> None:
+        """A line between two points in pixels."""
+        ends = (_pixel(start), _pixel(end))
+        self._cv2.line(self.picture, *ends, colour, max(round(thick * self.unit), 1), self._cv2.LINE_AA)
+
+    def disc(self, at: Any, radius: float, colour: Colour, cover: float = 1.0) -> None:
+        """A disc around a point in pixels; ``cover`` below 1 lets what is under it shine through."""
+        cv2, size, (x, y) = self._cv2, max(round(radius * self.unit), 1), _pixel(at)
+        if cover >= 1:
+            cv2.circle(self.picture, (x, y), size, colour, -1, cv2.LINE_AA)
+            return
+        x0, y0 = max(x - size - 1, 0), max(y - size - 1, 0)
+        part = self.picture[y0 : max(y + size + 2, 0), x0 : max(x + size + 2, 0)]
+        if part.size:
+            drawn = part.copy()
+            cv2.circle(drawn, (x - x0, y - y0), size, colour, -1, cv2.LINE_AA)
+            cv2.addWeighted(drawn, cover, part, 1 - cover, 0, dst=drawn)
+            part[:] = drawn
+
+    def panel(
+        self, left: float, top: float, width: float, tall: float, cover: float, colour: Colour = DARK
+    ) -> None:
+        """A see-through rectangle; ``cover`` 1 hides what is under it."""
+        part = self._part(left, top, width, tall)
+        if part.size:
+            ground = np.full_like(part, colour)
+            part[:] = self._cv2.addWeighted(ground, cover, part, 1 - cover, 0)
+
+    def box(self, left: float, top: float, width: float, tall: float, colour: Colour) -> None:
+        """A filled rectangle."""
+        self._part(left, top, width, tall)[:] = colour
+
+    def text(
+        self, text: str, left: float, base: float, size: float, colour: Colour, *, bold: bool = False
+    ) -> float:
+        """One line of text on a base line; gives where it ends."""
+        scale, at = size * self.unit, (round(left * self.unit), round(base * self.unit))
+        thick = max(round((1.6 if bold else 1.0) * self.unit), 1)
+        self._cv2.putText(self.picture, text, at, self._font, scale, colour, thick, self._cv2.LINE_AA)
+        return left + self.measure(text, size)
+
+    def text_right(self, text: str, right: float, base: float, size: float, colour: Colour) -> None:
+        """One line of text that ends at ``right``."""
+        self.text(text, right - self.measure(text, size), base, size, colour)
+
+    def banner(self, text: str) -> None:
+        """Large words across the top."""
+        size = 1.3
+        text = self.fitting(text, self.width - 40, size)
+        wide = self.measure(text, size)
+        self.panel(0, 0, self.width, 64, 0.7)
+        self.text(text, (self.width - wide) / 2, 45, size, WHITE, bold=True)
+
+    def measure(self, text: str, size: float) -> float:
+        """How wide a text is."""
+        (width, _), _ = self._cv2.getTextSize(text, self._font, size * self.unit, 1)
+        return float(width) / self.unit
+
+    def fitting(self, text: str, width: float, size: float) -> str:
+        """The text, or as much of its beginning as fits, with dots."""
+        if self.measure(text, size) <= width:
+            return text
+        while text and self.measure(text + "..", size) > width:
+            text = text[:-1]
+        return text.rstrip() + ".."
+
+    def inside(self, left: float, top: float, width: float, tall: float) -> tuple[float, float]:
+        """The place nearest to (left, top) where a rectangle lies in the picture."""
+        return (
+            min(max(left, 4), max(self.width - width - 4, 4)),
+            min(max(top, 4), max(self.height - tall - 30, 4)),
+        )
+
+    def _part(self, left: float, top: float, width: float, tall: float) -> Array:
+        x0, y0 = (max(round(value * self.unit), 0) for value in (left, top))
+        x1, y1 = (max(round(value * self.unit), 0) for value in (left + width, top + tall))
+        part: Array = self.picture[y0:y1, x0:x1]
+        return part
+
+
+def _pixel(point: Any) -> tuple[int, int]:
+    return round(float(point[0])), round(float(point[1]))
