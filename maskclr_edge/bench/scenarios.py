@@ -59,6 +59,7 @@ def measure_network(
 ) -> Measurement:
     """Latency of `runner.infer` alone: clips ready in host memory in, logits in host memory out."""
     clips = bench_clips(runner.contract, frames=frames, persons=persons, batch=batch)
+    runner.prepare(len(clips) * clips.shape[1], frames)
     timing = time_call(lambda: runner.infer(clips), budget)
     return make_row(
         timing, part=NETWORK, scenario=SINGLE_STREAM, model=model, runner=runner.name,
@@ -91,6 +92,7 @@ def measure_end_to_end(
     frames = runner.contract.frames
     (raw,) = bench_annotations(frames, persons)
     answer = classifier if runner.config.head == "class" else classifier.embed
+    classifier.prepare(persons)
     timing = time_call(lambda: answer(raw.keypoints, raw.layout, raw.resolution_wh), budget)
     return make_row(
         timing, part=END_TO_END, scenario=SINGLE_STREAM, model=model, runner=runner.name,

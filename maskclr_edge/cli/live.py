@@ -87,6 +87,7 @@ def command(
         opened = open_source(source, layout=layout, resolution_wh=size_wh(resolution), name=name)
         stack.callback(opened.close)
         classifier = stack.enter_context(Classifier.open(model, runner, precision, threads_beside_pose()))
+        classifier.prepare()
         needs_pose = opened.layout is None and pose != "none"
         estimator = stack.enter_context(open_pose(pose, max_people)) if needs_pose else None
         shown_as = opened.layout or (estimator.layout if estimator else None)

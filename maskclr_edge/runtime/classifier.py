@@ -97,6 +97,11 @@ class Classifier:
         order = np.argsort(-np.asarray(probabilities), kind="stable")[:top]
         return [Answer(names[index], int(index), float(probabilities[index])) for index in order]
 
+    def prepare(self, persons: int = 1) -> None:
+        """Make calls for so many persons in view fast ahead of the first: see Runner.prepare for the cost."""
+        slots = self.contract.persons if self.contract.absent == "projected" else 1
+        self.runner.prepare(-(-persons // slots) * slots)
+
     def close(self) -> None:
         """Close the runner; again is harmless."""
         self.runner.close()

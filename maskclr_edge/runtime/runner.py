@@ -64,6 +64,9 @@ class Runner(ABC):
     def _head(self, features: Floats) -> Floats:
         """Logits (N, K) of features (N, S, F), contiguous, N >= 1; S is the contract's persons."""
 
+    def _prepare(self, persons: int, frames: int) -> None:  # noqa: B027 (most backends take any shape alike)
+        """Make ``_encode`` of persons (persons, frames, 17, 3) fast; see ``prepare``."""
+
     def _close(self) -> None:  # noqa: B027 (most backends have nothing to release)
         """Release what the backend holds; called once, when no call is running."""
 
@@ -79,6 +82,29 @@ class Runner(ABC):
             chunks = [clips[start : start + CLIPS_AT_ONCE] for start in range(0, len(clips), CLIPS_AT_ONCE)]
             logits = [self._infer_chunk(chunk) for chunk in chunks]
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
+
+    def prepare(self, persons: int = 1, frames: int | None = None) -> None:
+        """Do ahead what makes calls of one shape fast: compile for it, and keep its absent features.
+
+        ``persons`` is the number of persons present in all clips of a call together, ``frames`` the clips'
+        length, the contract's when None. Calls of other shapes are not affected, and a backend that gains
+        nothing from it does little. May be called while other threads infer. Raises ShapeError for what the
+        contract does not allow and EngineError when the backend fails or the runner is closed.
+        """
+        contract = self.contract
+        frames = contract.frames if frames is None else frames
+        if persons < 1 or not contract.min_frames <= frames <= contract.max_frames:
+            raise ShapeError(
+                f"cannot prepare for {persons} persons of {frames} frames; expected 1 or more persons and "
+                f"{contract.min_frames} to {contract.max_frames} frames"
+            )
+        with self._running_call():
+            step = max(1, self.frames_per_call // frames)
+            for size in dict.fromkeys((min(persons, step), persons % step)):
+                if size:
+                    self._prepare(size, frames)
+            if contract.absent == "zeros":
+                self._absent_features(frames)
 
     def use_absent(self, absent: str | None) -> None:
         """Give zeros to a model trained with projected absent persons: faster, but not what it has seen.

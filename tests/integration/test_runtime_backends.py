@@ -90,6 +90,80 @@ def test_results_do_not_change_under_a_later_call(tiny_bundle: Any, backend: str
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+def test_prepared_shapes_give_the_same_answers(tiny_bundle: Any, backend: str) -> None:
+    with open_runner(tiny_bundle.write(), backend, threads=1) as runner:
+        for persons, frames in ((1, 1), (2, 6), (1, 6), (2, 30)):
+            runner.prepare(persons, frames)
+        runner.prepare()  # the contract's length
+        for count, frames in ((1, 1), (1, 6), (2, 6), (3, 6), (1, 7), (1, 30)):
+            for persons in (1, 2):
+                batch = clips(count, persons, frames)
+                assert np.allclose(runner.infer(batch), tiny_bundle.logits(batch), atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_preparing_while_others_infer(tiny_bundle: Any, backend: str) -> None:
+    batches = [clips(1, 1, frames, seed=frames) for frames in (2, 3, 4) * 8]
+    with open_runner(tiny_bundle.write(), backend, threads=1) as runner, ThreadPoolExecutor(4) as pool:
+        preparing = [pool.submit(runner.prepare, 1, frames) for frames in (2, 3, 3, 2, 4)]
+        answers = list(pool.map(runner.infer, batches))
+        for done in preparing:
+            done.result()
+    for batch, logits in zip(batches, answers, strict=True):
+        assert np.allclose(logits, tiny_bundle.logits(batch), atol=1e-4)
+
+
+def test_what_cannot_be_prepared(tiny_bundle: Any) -> None:
+    runner = open_runner(tiny_bundle.write())
+    for persons, frames in ((0, 6), (1, 0), (1, 244)):
+        with pytest.raises(ShapeError, match="expected 1 or more persons and 1 to 243 frames"):
+            runner.prepare(persons, frames)
+    runner.close()
+    with pytest.raises(EngineError, match="closed"):
+        runner.prepare()
+
+
+@pytest.mark.skipif(not available("openvino"), reason="openvino is not installed")
+def test_openvino_keeps_the_shapes_used_last(tiny_bundle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("maskclr_edge.runtime.ov.SHAPES_KEPT", 2)
+    with open_runner(tiny_bundle.write(), "openvino", threads=1) as runner:
+        runner.prepare(1, 4)
+        runner.prepare(1, 5)
+        runner.infer(clips(1, 1, 4))
+        runner.prepare(1, 6)  # 5 was not used
+        assert runner.details["shapes"] == [[1, 4], [1, 6]]
+        compiled = dict(runner._shapes)
+        runner.prepare(1, 4)
+        assert dict(runner._shapes) == compiled
+        # two people of 1500 frames in one call are two calls: what is compiled is the part
+        monkeypatch.setattr(type(runner), "frames_per_call", 12)
+        runner.prepare(5, 6)
+        assert runner.details["shapes"] == [[2, 6], [1, 6]]
+        for frames in (4, 5, 6):
+            batch = clips(3, 2, frames)
+            assert np.allclose(runner.infer(batch), tiny_bundle.logits(batch), atol=1e-4)
+
+
+@pytest.mark.parametrize(("absent", "wanted"), [("zeros", [1, 2]), ("projected", [2, 2])])
+def test_the_classifier_prepares_what_its_calls_need(
+    tiny_bundle: Any, monkeypatch: pytest.MonkeyPatch, absent: str, wanted: list[int]
+) -> None:
+    keypoints = np.random.default_rng(3).uniform(0, 400, (2, 40, 17, 3))
+    with Classifier.open(tiny_bundle.write(contract={"absent": absent})) as classifier:
+        runner = classifier.runner
+        prepared: list[tuple[int, ...]] = []
+        used: list[tuple[int, ...]] = []
+        monkeypatch.setattr(runner, "_prepare", lambda *shape: prepared.append(shape))
+        classifier.prepare()
+        classifier.prepare(2)
+        encode = runner._encode
+        monkeypatch.setattr(runner, "_encode", lambda array: (used.append(array.shape[:2]), encode(array))[1])
+        classifier(keypoints[:1], "coco17", (640, 480))
+        classifier(keypoints, "coco17", (640, 480))
+        assert prepared == used == [(persons, 30) for persons in wanted]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_projected_bundles(tiny_bundle: Any, backend: str) -> None:
     path = tiny_bundle.write(contract={"absent": "projected"})
     batch = clips(2)
