@@ -159,6 +159,42 @@ def folds(results: dict[str, Any]) -> str:
     return markdown_table(["split", "clips", "top-1 %", "mean class %"], rows, "lrrr")
 
 
+def precision(results: dict[str, Any]) -> str:
+    """What each precision costs against fp32, as ``maskclr-edge report`` found it."""
+    clean = f"{results['clips']} clips of {Path(results['data']).name} `{results['split']}`"
+    rows = []
+    for entry in results["precisions"]:
+        if "reason" in entry:
+            continue
+        corrupted = entry["corrupted"]
+        rows.append(
+            [
+                entry["precision"], entry["runner"], f"{entry['bytes'] / 1e6:.2f}", f"{entry['top1']:.2f}",
+                f"{entry['agreement']:.2f}", f"{entry['mean_logit_error']:.4f}",
+                "" if corrupted is None else f"{corrupted['mean_top1']:.2f}",
+                f"{entry['attention']['overlap']:.1f}",
+            ]
+        )  # fmt: skip
+    headers = [
+        "precision", "runner", "MB", "top-1 %", "agreement %", "mean Δ logit",
+        f"corrupted top-1 % ({results['corrupted_clips']} clips)", "same top joints %",
+    ]  # fmt: skip
+    return f"Clean on {clean}.\n\n{markdown_table(headers, rows, 'llrrrrrr')}"
+
+
+def precision_speed(results: dict[str, Any]) -> str:
+    """How many times fp32's speed a precision has, on each runner and length."""
+    rows = [
+        [
+            str(row["frames"]), row["runner"], row["precision"], f"{row['latency']['p50_ms']:.2f}",
+            f"{row['faster']['value']:.2f} ({row['faster']['low']:.2f} to {row['faster']['high']:.2f})",
+        ]
+        for row in sorted(results["rows"], key=lambda row: row["frames"])
+    ]  # fmt: skip
+    headers = ["T", "runner", "precision", "p50 ms", "times fp32's speed (95 % interval)"]
+    return markdown_table(headers, rows, "rllrr")
+
+
 def training(results: dict[str, Any]) -> str:
     """Training clips a second of the upstream loop's form and of ours."""
     names = {
@@ -203,6 +239,8 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "robustness": ("robustness", robustness),
     "robustness_cells": ("robustness", robustness_cells),
     "folds": ("folds", folds),
+    "precision": ("report", precision),
+    "precision_speed": ("precision_speed", precision_speed),
     "training": ("training_throughput", training),
     "full_size": ("export_full_size", full_size),
 }

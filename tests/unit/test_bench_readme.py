@@ -101,6 +101,36 @@ def results(tmp_path: Path) -> Path:
             "rows": [{"split": "val_2", "count": 52, "top1": 92.3, "mean_class": 91.0}],
             "mean": {"top1": 92.3, "mean_class": 91.0},
         },
+        "report": {
+            "data": "penn.pkl",
+            "split": "val",
+            "clips": 90,
+            "corrupted_clips": 30,
+            "precisions": [
+                {
+                    "precision": "int8",
+                    "runner": "onnxruntime",
+                    "bytes": 1_250_000,
+                    "top1": 97.5,
+                    "agreement": 99.9,
+                    "mean_logit_error": 0.0123,
+                    "corrupted": {"mean_top1": 81.2},
+                    "attention": {"overlap": 99.4},
+                },
+                {"precision": "bf16", "reason": "no runner here takes it"},
+            ],
+        },
+        "precision_speed": {
+            "rows": [
+                {
+                    "frames": 30,
+                    "runner": "openvino",
+                    "precision": "int8",
+                    "latency": {"p50_ms": 4.2},
+                    "faster": {"value": 2.6, "low": 2.5, "high": 2.7},
+                }
+            ]
+        },
         "training_throughput": {"median": {"upstream_form": 30.0, "ours": 75.0, "ours_torchrun": 96.0}},
         "export_full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
     }
@@ -127,6 +157,10 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "| MaskCLR | 1 | 97.00 | 1 | 46.9 |  |" in filled
     assert "| mean of folds |  | 92.30 | 91.00 |" in filled
     assert "one process a core | 96 | 3.20 |" in filled
+    assert "Clean on 90 clips of penn.pkl `val`" in filled
+    assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 81.20 | 99.4 |" in filled
+    assert "bf16" not in filled
+    assert "| 30 | openvino | int8 | 4.20 | 2.60 (2.50 to 2.70) |" in filled
     assert "| joints:6 | 65.0 | 80.0 |" in filled
     assert filled.count("`benchmarks/results/2026-11-24_latency.json`") == 4
 
