@@ -40,12 +40,6 @@ def accuracy(results: dict[str, Any]) -> str:
     return markdown_table(["runner", "precision", "top-1 %", "top-5 %", "mean class %"], rows, "llrrr")
 
 
-def seeds(results: dict[str, Any]) -> str:
-    """Top-1 of checkpoints trained with other seeds."""
-    rows = [[row["model"], f"{row['top1']:.2f}"] for row in results["rows"] if row["model"] != "bundled"]
-    return markdown_table(["checkpoint", "top-1 %"], rows, "lr")
-
-
 def latency(results: dict[str, Any]) -> str:
     """Latency of the network alone, one clip of one person at a time."""
     rows = [
@@ -231,7 +225,6 @@ def demo(results: dict[str, Any]) -> str:
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "demo": ("demo", demo),
     "accuracy": ("accuracy", accuracy),
-    "seeds": ("accuracy", seeds),
     "latency": ("latency", latency),
     "end_to_end": ("latency", end_to_end),
     "packing": ("latency", packing),
