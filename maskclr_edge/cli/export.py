@@ -12,6 +12,7 @@ import click
 from maskclr_edge.cli import export_report
 from maskclr_edge.cli.calibrate import calibration_for, is_table
 from maskclr_edge.cli.console import json_option, messages, progress, write_json
+from maskclr_edge.cli.engine_options import EngineChoices, engine_options
 from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,8 +47,7 @@ class _WithTargets(click.Command):
     metavar="LIST",
     help="Some of fp32,fp16,bf16,int8,mixed,fp8; fp32 by default, all that a bundle has.",
 )
-@click.option("--engine", "engines", multiple=True, metavar="KIND", help="Also build engines: tensorrt-rtx.")
-@click.option("--sm", metavar="LIST", help="Compute capabilities to build engines for; 86,89,120 by default.")
+@engine_options
 @click.option("--calibration", metavar="FILE",
               help="Calibrates int8, mixed, fp8: an annotation file, or a scale table (.json).")  # fmt: skip
 @click.option("--split", metavar="NAME", help="Its split: one that the model was trained on, such as train.")
@@ -73,8 +73,7 @@ def command(
     config: str | None,
     targets: tuple[str, ...],
     precision: str | None,
-    engines: tuple[str, ...],
-    sm: str | None,
+    engine_choices: EngineChoices,
     calibration: str | None,
     split: str | None,
     layout: str,
@@ -101,6 +100,7 @@ def command(
       maskclr-edge export best.safetensors --out bundle --target rtx-40 --calibration table.json
       maskclr-edge export upstream.bin --config MB_ft_NTU60_xsub.yaml --out bundle --verify full
       maskclr-edge export bundle --out bundle --engine tensorrt-rtx --sm 86,89,120
+      maskclr-edge export bundle --out bundle --engine tensorrt --frames 1:24:32 --frames 33:81:243
     """
     from maskclr_edge.deploy import export_bundle, extend_bundle
     from maskclr_edge.deploy.precision import get_precision
@@ -108,7 +108,7 @@ def command(
     start = time.perf_counter()
     if is_table(calibration):
         _check_table_options()
-    plan = _plan(targets, precision, engines, sm)
+    plan, words = _plan(targets, precision, engine_choices)
     with progress("export") as report:
         source = _open(model, config)
         if _is_bundle(source):
@@ -121,8 +121,6 @@ def command(
                 out,
                 engines=plan.engines,
                 precisions=plan.precisions if precision else _taken(plan.takes, source),
-                sms=plan.sms,
-                frames=plan.frames,
                 progress=report,
             )
         else:
@@ -142,8 +140,6 @@ def command(
                 out,
                 precisions=chosen,
                 engines=plan.engines,
-                sms=plan.sms,
-                frames=plan.frames,
                 calibration=data,
                 calibration_info=info,
                 calibration_method=method,
@@ -157,7 +153,7 @@ def command(
                 progress=report,
             )
     seconds = time.perf_counter() - start
-    left = _left(plan, bundle, out)
+    left = _left(plan, words, out)
     export_report.show(bundle, out, seconds, json_to)
     for name, line in left.items():
         messages().print(f"{name}: to finish on the device, {line}", markup=False, soft_wrap=True)
@@ -165,29 +161,33 @@ def command(
         write_json(json_to, export_report.facts(bundle, seconds) | ({"finish": left} if targets else {}))
 
 
-def _plan(targets: Sequence[str], precision: str | None, engines: Sequence[str], sm: str | None) -> "Plan":
-    """What to make: what the options say, within what the targets take."""
+def _plan(
+    targets: Sequence[str], precision: str | None, choices: EngineChoices
+) -> tuple["Plan", dict[str, str]]:
+    """What to make: what the options say, within what the targets take; and the targets' words by name."""
     from maskclr_edge.deploy.targets import Plan, find_target, plan
 
-    precisions, sms = _words(precision or ""), _compute_capabilities(sm or "")
-    kinds = tuple(kind for words in engines for kind in _words(words))
-    if targets:
-        found = [find_target(name) for name in dict.fromkeys(targets)]
-        return plan(found, precisions=precisions, engines=kinds, sms=sms)
-    return Plan(precisions, precisions, kinds, sms or (86, 89, 120), None, ())
+    precisions = _words(precision or "")
+    if not targets:
+        return Plan(precisions, precisions, choices.settings()), {}
+    found = {word: find_target(word) for word in dict.fromkeys(targets)}
+    made = plan(
+        list(found.values()),
+        precisions=precisions,
+        engines=choices.kinds,
+        sms=choices.sms,
+        profiles=choices.profiles(),
+        options=choices.build_options(),
+        cache=choices.cache,
+    )
+    return made, {target.name: word for word, target in found.items()}
 
 
-def _left(plan: "Plan", bundle: "Bundle", out: str) -> dict[str, str]:
-    """Target -> the command that finishes it, for the smallest precision of the bundle that it takes."""
-    from maskclr_edge.deploy.precision import PRECISIONS
+def _left(plan: "Plan", words: dict[str, str], out: str) -> dict[str, str]:
+    """Target -> the command that finishes it on the device."""
     from maskclr_edge.deploy.targets import finish_command
 
-    lines = {}
-    for target in plan.left:
-        usable = _taken([name for name in PRECISIONS if name in target.takes and name in plan.takes], bundle)
-        words = finish_command(target, bundle.contract, out, usable[-1])
-        lines[target.name] = shlex.join(words)
-    return lines
+    return {one.name: shlex.join(finish_command(one, words[one.name], out)) for one in plan.left}
 
 
 def _taken(precisions: Sequence[str], bundle: "Bundle") -> tuple[str, ...]:
@@ -246,14 +246,3 @@ def _read_upstream(path: Path, config: str | None) -> "Checkpoint":
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(word for word in re.split(r"[,\s]+", text) if word))
-
-
-def _compute_capabilities(text: str) -> tuple[int, ...]:
-    """Whole numbers from ``86,89`` or ``SM86 8.9``."""
-    found = []
-    for word in _words(text):
-        digits = word.upper().removeprefix("SM_").removeprefix("SM").replace(".", "")
-        if not digits.isdecimal() or len(digits) > 4:
-            raise ConfigError(f"--sm is {text!r}; expected compute capabilities such as 86,89,120")
-        found.append(int(digits))
-    return tuple(dict.fromkeys(found))

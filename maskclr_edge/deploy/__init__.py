@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from maskclr_edge.optional import require
 
 if TYPE_CHECKING:
-    from maskclr_edge.deploy.engine_set import ENGINES
+    from maskclr_edge.deploy.build_options import ENGINES
     from maskclr_edge.deploy.export import export_bundle, extend_bundle
     from maskclr_edge.deploy.graph import encoder_graph, head_graph
     from maskclr_edge.deploy.manifest import fingerprint
@@ -26,7 +26,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "ENGINES": "engine_set",
+    "ENGINES": "build_options",
     "PRECISIONS": "precision",
     "encoder_graph": "graph",
     "export_bundle": "export",

@@ -1,141 +1,180 @@
-"""TensorRT-RTX engines, built ahead of time on machines without a GPU.
+"""Engines of TensorRT and TensorRT-RTX from ONNX, by one code path.
 
-Precision lives in the ONNX: networks are strongly typed and no precision flag is set. Enum members are taken
-by name, because their numbers change between TensorRT releases.
+Precision lives in the ONNX: networks are strongly typed and no precision flag is set. TensorRT builds for the
+GPU of the machine it runs on; TensorRT-RTX for any it is told, ahead of time, with no GPU at all.
 """
 
-import ctypes
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from maskclr_edge.deploy.build_options import HARDWARE, BuildOptions
+from maskclr_edge.deploy.engine_errors import translate, translate_parser
+from maskclr_edge.deploy.engine_profiles import ShapeRange
+from maskclr_edge.deploy.timing_cache import TimingCache
 from maskclr_edge.errors import ConfigError, EngineError
-from maskclr_edge.optional import available, require
+from maskclr_edge.runtime.cuda_device import find_gpu
+from maskclr_edge.runtime.trt_api import TensorRt, load_tensorrt
+
+if TYPE_CHECKING:
+    import tensorrt
 
 Progress = Callable[[int, int, str], None]
-#: least, typical and largest shape of an input
-ShapeRange = tuple[Sequence[int], Sequence[int], Sequence[int]]
-
-#: compute capabilities that an engine is built for when none are named: GeForce RTX 30, 40 and 50
-DEFAULT_SMS = (86, 89, 120)
-
-# what the builder says -> what it means and what to do
-_TRANSLATIONS = (
-    (
-        r"FP32 GEMM is not supported",
-        "TensorRT-RTX multiplies no FP32 matrices on SM75 (RTX 20): leave 75 out of --sm",
-    ),
-    (
-        r"[Nn]on-zero zero point|UINT8",
-        "TensorRT takes only symmetric int8 (zero point 0): export int8 again with maskclr-edge",
-    ),
-    (
-        r"(?i)fp8|e4m3",
-        "FP8 needs SM89 (RTX 40) or SM120 (RTX 50): leave the others out of --sm",
-    ),
-    (
-        r"(?i)out of memory|bad_alloc",
-        "the builder ran out of memory: close other programs, or build elsewhere",
-    ),
-)
 
 
 def build_engine(
     model: bytes,
-    inputs: Mapping[str, ShapeRange],
+    profiles: Sequence[Mapping[str, ShapeRange]],
     *,
-    sms: Sequence[int] = DEFAULT_SMS,
+    flavour: str = "tensorrt-rtx",
+    sms: Sequence[int] = (),
+    options: BuildOptions | None = None,
+    cache: TimingCache | None = None,
     what: str = "engine",
     progress: Progress | None = None,
 ) -> bytes:
-    """Serialised engine of an ONNX model for GPUs of the compute capabilities ``sms`` (86 for SM86).
+    """Serialised engine of an ONNX model.
 
-    inputs: name -> (least, typical, largest) shape, one optimisation profile. Ctrl-C cancels the build.
-    Raises ConfigError for an unknown compute capability, EngineError with the builder's reason, and
-    MissingDependencyError without the extra ``rtx``.
+    profiles: for each, input name -> (least, typical, largest) shape. sms: compute capabilities that
+    TensorRT-RTX builds for (86 for SM86); TensorRT builds for the GPU here and takes none. cache: kernel
+    timings of earlier builds, which this one adds to. Ctrl-C cancels the build.
+    Raises ConfigError for settings that the flavour does not have, EngineError with the builder's reason, and
+    MissingDependencyError where the flavour is not installed.
     """
-    trt, log = load_rtx()
-    capabilities = _capabilities(trt, sms)
-    log.messages.clear()
-    builder = trt.Builder(log)
-    flags = 0
-    strongly_typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
-    if strongly_typed is not None:
-        flags |= 1 << int(strongly_typed)
-    network = builder.create_network(flags)
-    parser = trt.OnnxParser(network, log)
-    if not parser.parse(model):
-        errors = [parser.get_error(index) for index in range(parser.num_errors)]
-        first = f"{errors[0].node_name()} ({errors[0].node_operator()}): {errors[0].desc()}" if errors else ""
-        raise EngineError(_translate(what, first or "the parser gave no reason"))
+    options = options or BuildOptions()
+    options.check(flavour, sms)
+    api = load_tensorrt(flavour)
+    capabilities = _capabilities(api, sms)
+    _check_gpu(api, options, what)
+    api.log.messages.clear()
+    builder = api.trt.Builder(api.log)
+    if builder is None:
+        raise EngineError(translate(what, api.log.first_error()))
+    network = builder.create_network(api.network_flags())
+    _parse(api, network, model, what)
     config = builder.create_builder_config()
-    config.num_compute_capabilities = len(capabilities)
-    for index, capability in enumerate(capabilities):
-        config.set_compute_capability(capability, index)
-    profile = builder.create_optimization_profile()
-    for name, shapes in inputs.items():
-        profile.set_shape(name, *(tuple(shape) for shape in shapes))
-    config.add_optimization_profile(profile)
-    engine = _build(trt, builder, network, config, what, progress)
+    if capabilities:
+        config.num_compute_capabilities = len(capabilities)
+        for index, capability in enumerate(capabilities):
+            config.set_compute_capability(capability, index)
+    _add_profiles(builder, config, profiles, what)
+    _configure(api, config, options)
+    if cache is not None:
+        cache.give(config)
+    engine = _build(api.trt, builder, network, config, what, progress)
     if engine is None:
-        reasons = [text for severity, text in log.messages if severity in ("ERROR", "INTERNAL_ERROR")]
-        raise EngineError(_translate(what, reasons[0] if reasons else "the builder gave no reason"))
+        raise EngineError(translate(what, api.log.first_error()))
+    if cache is not None:
+        cache.take(config)
     return bytes(engine)
 
 
-@lru_cache(maxsize=1)
-def load_rtx() -> tuple[Any, Any]:
-    """The TensorRT-RTX API and a logger for it, from NVIDIA's package or from the extra ``rtx``.
-
-    The library takes the first logger of a process and no other, so there is one, kept.
-    """
-    if available("tensorrt_rtx"):
-        trt = require("tensorrt_rtx")
-    else:
-        folder = Path(str(require("onnxruntime_ep_nv_tensorrt_rtx").__file__)).parent
-        for library in ("libtensorrt_rtx", "libtensorrt_onnxparser_rtx"):
-            found = sorted(folder.glob(f"{library}.so.*.*"))
-            if not found:
-                raise EngineError(
-                    f"{folder} has no {library}; install it again: pip install 'maskclr-edge[rtx]'"
-                )
-            ctypes.CDLL(str(found[0]), mode=ctypes.RTLD_GLOBAL)
-        trt = require("tensorrt_rtx_bindings")
-
-    class Log(trt.ILogger):  # type: ignore[misc, name-defined]
-        """Keeps the last messages, to explain a failure."""
-
-        def __init__(self) -> None:
-            trt.ILogger.__init__(self)
-            self.messages: list[tuple[str, str]] = []
-
-        def log(self, severity: Any, message: str) -> None:
-            if severity.name not in ("VERBOSE", "INFO") and len(self.messages) < 1000:
-                self.messages.append((severity.name, message))
-
-    return trt, Log()
+def known_sms(flavour: str) -> list[int]:
+    """Compute capabilities that a flavour builds for ahead of time; none for TensorRT."""
+    members = getattr(load_tensorrt(flavour).trt, "ComputeCapability", None)
+    if members is None or flavour != "tensorrt-rtx":
+        return []
+    return sorted(int(name[2:]) for name in members.__members__ if re.fullmatch(r"SM\d+", name))
 
 
-def rtx_version() -> str:
-    """Version of the TensorRT-RTX that ``build_engine`` uses."""
-    return str(load_rtx()[0].__version__)
-
-
-def _capabilities(trt: Any, sms: Sequence[int]) -> list[Any]:
-    members = trt.ComputeCapability.__members__
-    known = sorted(int(name[2:]) for name in members if re.fullmatch(r"SM\d+", name))
+def _capabilities(api: TensorRt, sms: Sequence[int]) -> list[Any]:
+    known = known_sms(api.flavour) if sms else []
     for sm in sms:
         if sm not in known:
             listed = ", ".join(map(str, known))
-            raise ConfigError(
-                f"TensorRT-RTX {trt.__version__} builds for no SM {sm}; expected some of {listed}"
+            raise ConfigError(f"TensorRT-RTX {api.version} builds for no SM {sm}; expected some of {listed}")
+    return [api.trt.ComputeCapability.__members__[f"SM{sm}"] for sm in dict.fromkeys(sms)]
+
+
+def _check_gpu(api: TensorRt, options: BuildOptions, what: str) -> None:
+    """Say at once what a build would only fail on after seconds."""
+    if api.flavour == "tensorrt" and find_gpu() is None:
+        raise EngineError(
+            f"{what}: TensorRT builds only on the GPU that it is for, and no NVIDIA GPU was found here; run "
+            "the same command on the device, or take --engine tensorrt-rtx"
+        )
+    if api.flavour == "tensorrt-rtx" and options.weights != "fixed" and find_gpu() is None:
+        raise EngineError(
+            f"{what}: TensorRT-RTX builds engines whose weights can be changed only where there is a GPU, "
+            "and none was found; leave --weights out, or build on a machine with one"
+        )
+
+
+def _parse(api: TensorRt, network: "tensorrt.INetworkDefinition", model: bytes, what: str) -> None:
+    parser = api.trt.OnnxParser(network, api.log)
+    if parser.parse(model):
+        return
+    if not parser.num_errors:
+        raise EngineError(translate_parser(what, "", "", api.log.first_error()))
+    error = parser.get_error(0)
+    raise EngineError(
+        translate_parser(what, error.node_name() or "", error.node_operator() or "", error.desc() or "")
+    )
+
+
+def _add_profiles(
+    builder: "tensorrt.Builder",
+    config: "tensorrt.IBuilderConfig",
+    profiles: Sequence[Mapping[str, ShapeRange]],
+    what: str,
+) -> None:
+    for inputs in profiles:
+        profile = builder.create_optimization_profile()
+        for name, shapes in inputs.items():
+            profile.set_shape(name, *shapes)
+        if config.add_optimization_profile(profile) < 0:
+            raise EngineError(
+                f"{what}: TensorRT refuses the profile {dict(inputs)}; check the ranges of shapes"
             )
-    if not sms:
-        raise ConfigError("no compute capability to build for; name some, e.g. --sm 86,89")
-    return [members[f"SM{sm}"] for sm in dict.fromkeys(sms)]
+
+
+def _configure(api: TensorRt, config: "tensorrt.IBuilderConfig", options: BuildOptions) -> None:
+    trt = api.trt
+    config.builder_optimization_level = options.level
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # for `inspect`; kernels are the same
+    if options.workspace_mb is not None:
+        config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, options.workspace_mb << 20)
+    flags = {"TF32": options.tf32, "VERSION_COMPATIBLE": options.version_compatible}
+    flags |= {"REFIT": options.weights == "refit", "STRIP_PLAN": options.weights == "strip"}
+    for name, wanted in flags.items():
+        flag = getattr(trt.BuilderFlag, name)
+        if wanted:
+            config.set_flag(flag)
+        else:
+            config.clear_flag(flag)  # TF32 is on unless it is cleared
+    if options.hardware != "none":
+        name = HARDWARE[options.hardware]
+        level = getattr(trt.HardwareCompatibilityLevel, name, None)
+        if level is None:
+            raise ConfigError(
+                f"TensorRT {api.version} has no hardware compatibility {options.hardware}, newer ones have; "
+                "take ampere-plus or none"
+            )
+        config.hardware_compatibility_level = level
+
+
+def make_monitor(trt: Any, progress: Callable[[int, int], None], cancelled: threading.Event) -> Any:
+    """A progress monitor that passes on the builder's outermost phase, and stops the build when asked."""
+
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+        def __init__(self) -> None:
+            trt.IProgressMonitor.__init__(self)
+            self.steps: dict[str, int] = {}
+
+        def phase_start(self, phase_name: str, parent_phase: str | None, num_steps: int) -> None:
+            if not parent_phase:
+                self.steps[phase_name] = num_steps
+
+        def step_complete(self, phase_name: str, step: int) -> bool:
+            if phase_name in self.steps:
+                progress(min(step + 1, self.steps[phase_name]), self.steps[phase_name])
+            return not cancelled.is_set()
+
+        def phase_finish(self, phase_name: str) -> None:
+            self.steps.pop(phase_name, None)
+
+    return Monitor()
 
 
 def _build(
@@ -143,27 +182,10 @@ def _build(
 ) -> Any | None:
     """Build in a thread of its own: Python hears Ctrl-C only while its main thread waits in Python."""
     cancelled = threading.Event()
-
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
-        """Passes on the builder's outermost phase, and stops it when asked."""
-
-        def __init__(self) -> None:
-            trt.IProgressMonitor.__init__(self)
-            self.steps: dict[str, int] = {}
-
-        def phase_start(self, phase: str, parent: str | None, steps: int) -> None:
-            if parent is None:
-                self.steps[phase] = steps
-
-        def step_complete(self, phase: str, step: int) -> bool:
-            if progress is not None and phase in self.steps:
-                progress(min(step + 1, self.steps[phase]), self.steps[phase], what)
-            return not cancelled.is_set()
-
-        def phase_finish(self, phase: str) -> None:
-            self.steps.pop(phase, None)
-
-    config.progress_monitor = monitor = Monitor()
+    report = progress or (lambda done, total, what: None)
+    config.progress_monitor = monitor = make_monitor(
+        trt, lambda done, total: report(done, total, what), cancelled
+    )
     results: list[Any] = []
     finished = threading.Event()
 
@@ -184,12 +206,3 @@ def _build(
         raise
     del monitor
     return results[0] if results else None
-
-
-def _translate(what: str, reason: str) -> str:
-    """One line for a refusal: what it means where that is known, then the builder's own words."""
-    words = " ".join(reason.split())
-    for pattern, meaning in _TRANSLATIONS:
-        if re.search(pattern, words):
-            return f"{what}: {meaning} (the builder said: {words[:200]})"
-    return f"{what} cannot be built: {words[:400]}"

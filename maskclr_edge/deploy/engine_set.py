@@ -5,26 +5,21 @@ from typing import Any
 
 from maskclr_edge.checkpoint import ModelConfig
 from maskclr_edge.deploy import engine
+from maskclr_edge.deploy.build_options import SUFFIXES, EngineSettings
 from maskclr_edge.deploy.bundle_folder import BundleFolder
-from maskclr_edge.errors import ConfigError
+from maskclr_edge.deploy.engine_profiles import Profiles, ShapeRange, default_profiles
+from maskclr_edge.deploy.timing_cache import TimingCache
+from maskclr_edge.runtime.cuda_device import CudaDevice, find_gpu
+from maskclr_edge.runtime.trt_api import load_tensorrt
 from maskclr_edge.skeleton import SkeletonContract
 
 Progress = Callable[[int, int, str], None]
 
-#: kind of engine -> what its files are called
-SUFFIXES = {"tensorrt-rtx": "rtx"}
-ENGINES = tuple(SUFFIXES)
-#: most persons that an engine takes at once
-ENGINE_PERSONS = 16
 
-
-def check_engines(engines: Sequence[str]) -> None:
-    """Raise ConfigError for an unknown kind, MissingDependencyError where its builder is not installed."""
-    for kind in engines:
-        if kind not in ENGINES:
-            raise ConfigError(f"engine is {kind!r}; expected {', '.join(ENGINES)}")
-    if engines:
-        engine.load_rtx()  # a missing package is known before anything is computed
+def check_engines(engines: Sequence[EngineSettings]) -> None:
+    """Raise MissingDependencyError where a builder is not installed: before anything is computed."""
+    for settings in engines:
+        load_tensorrt(settings.kind)
 
 
 def add_engines(
@@ -32,63 +27,88 @@ def add_engines(
     config: ModelConfig,
     contract: SkeletonContract,
     sources: Sequence[Mapping[str, Any]],
-    kinds: Sequence[str],
-    sms: Sequence[int],
+    engines: Sequence[EngineSettings],
     progress: Progress | None,
-    span: tuple[int, int] | None = None,
 ) -> list[dict[str, Any]]:
-    """Engines of every ONNX artifact given, as manifest entries. span: least and most frames."""
-    slots, width = contract.persons, config.feature_size
-    frames = _frames(contract, span)
-    persons = tuple((p, t, 17, 3) for p, t in zip((1, 1, ENGINE_PERSONS), frames, strict=True))
-    inputs: dict[str, dict[str, engine.ShapeRange]] = {
-        "encoder": {"persons": (persons[0], persons[1], persons[2])},
-        "head": {"features": ((1, slots, width), (1, slots, width), (ENGINE_PERSONS, slots, width))},
-    }
-    made: dict[tuple[str, str], dict[str, Any]] = {}
+    """Engines of every ONNX artifact given, as manifest entries."""
+    sharing: dict[str, list[str]] = {}  # precisions may share a head
+    for source in sources:
+        sharing.setdefault(source["file"], []).append(source["precision"])
     entries = []
-    for kind in kinds:
+    for settings in engines:
+        kind = settings.kind
+        profiles = settings.profiles or default_profiles(kind, contract)
+        profiles = profiles.within(contract)
+        shapes = {
+            "encoder": profiles.encoder(),
+            "head": profiles.head(contract.persons, config.feature_size),
+        }
+        made: dict[str, dict[str, Any]] = {}
         for source in sources:
-            key = (kind, source["file"])
-            if source["role"] not in inputs or "uint8" in source["read_back"].get("initializers", {}):
+            file = source["file"]
+            if source["role"] not in shapes or not settings.builds(source["precision"]):
+                continue
+            if "uint8" in source["read_back"].get("initializers", {}):
                 continue  # a form for CPUs: TensorRT takes signed activations only
-            if key not in made:  # precisions may share a head
-                stem = source["file"].removesuffix(".onnx")
-                data = engine.build_engine(
-                    folder.path(source["file"]).read_bytes(),
-                    inputs[source["role"]],
-                    sms=sms,
-                    what=f"{kind} engine of {source['file']}",
-                    progress=progress,
+            if file not in made:
+                made[file] = _build(
+                    folder, file, sharing[file], shapes[source["role"]], profiles, settings, progress
                 )
-                made[key] = folder.write(f"{stem}.{SUFFIXES[kind]}.engine", data)
             entries.append(
-                made[key]
+                made[file]
                 | {
                     "role": source["role"],
                     "kind": kind,
                     "precision": source["precision"],
                     # strongly typed: the engine has the types of the graph that it was built from
-                    "read_back": {"from": source["file"], **_shares(source["read_back"])},
-                    "runners": [kind],
-                    "shapes": {"persons": [1, ENGINE_PERSONS], "frames": [frames[0], frames[2]]},
-                    "built_for": {"sm": [f"SM{sm}" for sm in sms], "version": engine.rtx_version()},
+                    "read_back": {"from": file, **_shares(source["read_back"])},
+                    # without its weights it runs only after they were put back
+                    "runners": [] if settings.options.weights == "strip" else [kind],
                     "parity": None,
                 }
             )
     return entries
 
 
-def _frames(contract: SkeletonContract, span: tuple[int, int] | None) -> tuple[int, int, int]:
-    """Least, typical and most frames. Raises ConfigError where the model and the span share none."""
-    low, high = span or (contract.min_frames, contract.max_frames)
-    low, high = max(low, contract.min_frames), min(high, contract.max_frames)
-    if not low <= contract.frames <= high:
-        raise ConfigError(
-            f"engines for {low} to {high} frames would not take the model's {contract.frames}; "
-            "widen the target's frames"
-        )
-    return low, contract.frames, high
+def _build(
+    folder: BundleFolder,
+    file: str,
+    precisions: Sequence[str],
+    shapes: Sequence[Mapping[str, ShapeRange]],
+    profiles: Profiles,
+    settings: EngineSettings,
+    progress: Progress | None,
+) -> dict[str, Any]:
+    """Build one engine into the bundle; its part of the manifest entry."""
+    kind, sms = settings.kind, settings.capabilities(precisions)
+    version = load_tensorrt(kind).version
+    gpu = find_gpu() if kind == "tensorrt" else None
+    data = engine.build_engine(
+        folder.path(file).read_bytes(),
+        shapes,
+        flavour=kind,
+        sms=sms,
+        options=settings.options,
+        cache=TimingCache(version, gpu, settings.cache) if gpu else None,
+        what=f"{kind} engine of {file}",
+        progress=progress,
+    )
+    written = folder.write(f"{file.removesuffix('.onnx')}.{SUFFIXES[kind]}.engine", data)
+    low, high = profiles.span
+    return written | {
+        "shapes": {
+            "persons": [1, profiles.persons.high],
+            "frames": [low, high],
+            "profiles": [[one.low, one.opt, one.high] for one in profiles.frames],
+        },
+        "built_for": _built_for(gpu, sms) | {"version": version, "options": settings.options.to_dict()},
+    }
+
+
+def _built_for(gpu: CudaDevice | None, sms: Sequence[int]) -> dict[str, Any]:
+    if gpu is None:
+        return {"sm": [f"SM{sm}" for sm in sms]}
+    return {"gpu": gpu.name, "sm": [f"SM{gpu.sm}"]}
 
 
 def _shares(read_back: Mapping[str, Any]) -> dict[str, Any]:

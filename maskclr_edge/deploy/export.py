@@ -12,10 +12,10 @@ import onnx
 
 from maskclr_edge.checkpoint import Checkpoint
 from maskclr_edge.deploy import parity
+from maskclr_edge.deploy.build_options import DEFAULT_SMS, EngineSettings, engine_settings
 from maskclr_edge.deploy.builder import to_bytes
 from maskclr_edge.deploy.bundle_folder import BundleFolder
 from maskclr_edge.deploy.calibrate import calibrate, present_persons
-from maskclr_edge.deploy.engine import DEFAULT_SMS
 from maskclr_edge.deploy.engine_set import add_engines, check_engines
 from maskclr_edge.deploy.float8 import quantise_float8
 from maskclr_edge.deploy.graph import encoder_graph, fits_half, head_graph
@@ -40,9 +40,8 @@ def export_bundle(
     out: str | Path,
     *,
     precisions: Sequence[str] = ("fp32",),
-    engines: Sequence[str] = (),
+    engines: Sequence[str | EngineSettings] = (),
     sms: Sequence[int] = DEFAULT_SMS,
-    frames: tuple[int, int] | None = None,
     calibration: Sequence[Floats] | Floats | ScaleTable | None = None,
     calibration_info: Mapping[str, Any] | None = None,
     calibration_method: str = "minmax",
@@ -57,8 +56,9 @@ def export_bundle(
 ) -> Bundle:
     """Write a bundle of a checkpoint and return it, opened. The place of an old bundle is taken.
 
-    precisions: of the ONNX graphs, see :data:`PRECISIONS`. engines: "tensorrt-rtx", one for each precision,
-    for the compute capabilities ``sms`` and the least and most ``frames``, the model's where not given.
+    precisions: of the ONNX graphs, see :data:`PRECISIONS`. engines: "tensorrt" or "tensorrt-rtx", or the
+    settings of one, built for each precision. sms: compute capabilities of "tensorrt-rtx" where it is given
+    by name.
     calibration: clips (N, M, T, 17, 3), several such arrays of different T, or a scale table; what is
     quantised needs one of them. calibration_info: what the clips are, for the manifest. skip: modules that
     quantisation leaves alone. smooth: move outliers of activations into weights before, by a strength of 0
@@ -72,7 +72,8 @@ def export_bundle(
     fails; ConfigError for options that are not known; CheckpointError for damaged weights. Then nothing is
     written.
     """
-    _check_options(precisions, engines, calibration)
+    wanted = engine_settings(engines, sms)
+    _check_options(precisions, wanted, calibration)
     if smooth is not None and isinstance(calibration, ScaleTable):
         raise ConfigError("smooth needs calibration clips; a scale table is of the network as it is")
     if max_drop is not None and held_out is None:
@@ -85,7 +86,7 @@ def export_bundle(
         calibration_method, calibration_info = calibration.method, calibration.clips
     contract = checkpoint.contract
     shapes = parity.shape_grid(verify, contract)
-    made_by = built_by(engines)
+    made_by = built_by([one.kind for one in wanted])
     if storage == "auto":
         storage = "float16" if fits_half(checkpoint) else "float32"
     with BundleFolder(out) as folder:
@@ -125,9 +126,7 @@ def export_bundle(
                     artifacts.append(entry | {"role": "encoder"} | common | own)
             own = {"runners": list(kind.runners), "parity": worst[kind.name]}
             artifacts.append(head_entry | {"role": "head"} | common | own)
-        artifacts += add_engines(
-            folder, checkpoint.config, contract, artifacts, engines, sms, progress, frames
-        )
+        artifacts += add_engines(folder, checkpoint.config, contract, artifacts, wanted, progress)
         folder.finish(
             {
                 "format": FORMAT,
@@ -148,20 +147,20 @@ def extend_bundle(
     bundle: Bundle,
     out: str | Path,
     *,
-    engines: Sequence[str],
+    engines: Sequence[str | EngineSettings],
     precisions: Sequence[str] = (),
     sms: Sequence[int] = DEFAULT_SMS,
-    frames: tuple[int, int] | None = None,
     progress: Progress | None = None,
 ) -> Bundle:
     """A copy of a bundle at ``out`` (which may be its own place) with engines made from its ONNX files.
 
-    precisions: those that get an engine, all that it has when empty. frames: least and most, the
-    model's where not given. Engines of these kinds that are there
-    already are left behind. Raises ConfigError for a precision that the bundle lacks, and otherwise as
-    ``export_bundle``.
+    engines and sms: as in ``export_bundle``. precisions: those that get an engine, all that it has when
+    empty. Engines of these kinds that are there already are left behind. Raises ConfigError for a precision
+    that the bundle lacks, and otherwise as ``export_bundle``.
     """
-    check_engines(engines)
+    wanted = engine_settings(engines, sms)
+    check_engines(wanted)
+    kinds = [one.kind for one in wanted]
     have = list(
         dict.fromkeys(
             item.precision for item in bundle.artifacts if item.kind == "onnx" and item.role == "encoder"
@@ -177,22 +176,20 @@ def extend_bundle(
     bundle.verify()
     with BundleFolder(out) as folder:
         # all of a kind go together: precisions share a head, which is for the GPUs of one build
-        kept = [item for item in bundle.artifacts if item.kind not in engines]
+        kept = [item for item in bundle.artifacts if item.kind not in kinds]
         # files that the manifest does not name, such as a model card, go along
         for file in dict.fromkeys([item.file for item in kept] + list(bundle.unlisted())):
             folder.copy(bundle.path / file, file)
         artifacts = [as_entry(item) for item in kept]
         sources = [item for item in artifacts if item["kind"] == "onnx" and item["precision"] in chosen]
-        artifacts += add_engines(
-            folder, bundle.config, bundle.contract, sources, engines, sms, progress, frames
-        )
+        artifacts += add_engines(folder, bundle.config, bundle.contract, sources, wanted, progress)
         manifest = json.loads((bundle.path / MANIFEST).read_text(encoding="utf-8"))
-        made_by = dict(bundle.built_by) | built_by(engines)
+        made_by = dict(bundle.built_by) | built_by(kinds)
         folder.finish(manifest | {"artifacts": artifacts, "built_by": made_by, "created": now()})
     return Bundle.open(out)
 
 
-def _check_options(precisions: Sequence[str], engines: Sequence[str], calibration: Any) -> None:
+def _check_options(precisions: Sequence[str], engines: Sequence[EngineSettings], calibration: Any) -> None:
     if not precisions:
         raise ConfigError(f"no precision to export; name some of {', '.join(PRECISIONS)}")
     for precision in map(get_precision, precisions):

@@ -13,8 +13,8 @@ import numpy as np
 
 from maskclr_edge import __version__
 from maskclr_edge.checkpoint import Checkpoint
-from maskclr_edge.deploy.engine import rtx_version
 from maskclr_edge.runtime.bundle import Artifact
+from maskclr_edge.runtime.trt_api import load_tensorrt
 
 
 def fingerprint(checkpoint: Checkpoint) -> str:
@@ -42,7 +42,7 @@ def built_by(engines: Sequence[str]) -> dict[str, Any]:
         except PackageNotFoundError:  # a build of its own, as on Jetson: importable, and without metadata
             made_with[package] = "unknown"
     for kind in engines:
-        made_with[kind] = rtx_version()
+        made_with[kind] = load_tensorrt(kind).version
     return made_with
 
 

@@ -4,21 +4,23 @@ The files are edited in ``export/`` of the sources, and lie in ``targets/`` of a
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from maskclr_edge.checkpoint.config import closest
+from maskclr_edge.deploy.build_options import ENGINES, HARDWARE, BuildOptions, EngineSettings
+from maskclr_edge.deploy.engine_profiles import MODEL, Profiles, Range
 from maskclr_edge.deploy.precision import PRECISIONS, get_precision
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.optional import available
-from maskclr_edge.skeleton import SkeletonContract
+from maskclr_edge.runtime.cuda_device import find_gpu
 
 _PRECISIONS = tuple(PRECISIONS)
-_ENGINES = ("none", "tensorrt-rtx")
-_FINISHES = ("none", "trtexec")
-_OPTIONAL = ("also", "notes")
+_ENGINES = ("none", *ENGINES)
+_OPTIONS = ("level", "workspace_mb", "tf32", "version_compatible", "hardware", "dla")
+_OPTIONAL = ("also", "persons", "memory", "versions", "notes", *_OPTIONS)
 _LONGEST_FILE = 1 << 16
 _LONGEST_TEXT = 200
 _MOST_FRAMES = 243
@@ -30,8 +32,9 @@ class Target:
     """What a device takes.
 
     precisions: what is exported for it. also: what it takes too, and gets only when asked for by name.
-    engine: kind to build ahead of time, or "none". finish: "trtexec" where the engine is built on the device.
-    sms: compute capabilities, 86 for SM86. frames: least and most frames that its engines take.
+    engine: "tensorrt-rtx", built ahead of time; "tensorrt", built on the device; or "none". sms: compute
+    capabilities, 86 for SM86. profiles: frames and persons that its engines take. options: of the build.
+    memory: what the device has. versions: of JetPack and TensorRT that it is for.
     Raises ConfigError for values that do not fit each other.
     """
 
@@ -39,25 +42,24 @@ class Target:
     what: str
     precisions: tuple[str, ...]
     engine: str
-    finish: str
     sms: tuple[int, ...]
-    frames: tuple[int, int]
+    profiles: Profiles
+    options: BuildOptions = BuildOptions()  # noqa: RUF009 (it is frozen)
     also: tuple[str, ...] = ()
+    memory: str = ""
+    versions: str = ""
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.engine != "none" and not self.sms:
             raise ConfigError(f"target {self.name}: an engine needs sms, such as [86]")
-        if self.engine != "none" and self.finish != "none":
-            raise ConfigError(
-                f"target {self.name}: engine {self.engine} is built here; finish must be none, "
-                f"not {self.finish}"
-            )
-        low, high = self.frames
-        if not 1 <= low <= high <= _MOST_FRAMES:
+        low, high = self.profiles.span
+        if high > _MOST_FRAMES:
             raise ConfigError(
                 f"target {self.name}: frames are {low} to {high}; expected a range in 1 to {_MOST_FRAMES}"
             )
+        if self.engine == "tensorrt-rtx":
+            self.options.check(self.engine, self.sms)
 
     @property
     def takes(self) -> tuple[str, ...]:
@@ -79,7 +81,7 @@ class Target:
 
     @classmethod
     def _from_mapping(cls, raw: Mapping[Any, Any], where: str) -> "Target":
-        known = [field.name for field in fields(cls)]
+        known = ["name", "what", "precisions", "engine", "sms", "frames", *_OPTIONAL]
         for key in raw:
             if key not in known:
                 hint = closest(key, known) or f"; a target has {', '.join(known)}"
@@ -87,28 +89,45 @@ class Target:
         for key in known:
             if key not in raw and key not in _OPTIONAL:
                 raise ConfigError(f"{where}: the key {key!r} is missing")
-        frames = _integers(where, "frames", raw["frames"])
-        if len(frames) != 2:
-            raise ConfigError(f"{where}: frames are {len(frames)} numbers; expected two, such as [1, 243]")
         precisions, also = (
             tuple(dict.fromkeys(_one_of(where, key, item, _PRECISIONS) for item in _list(where, key, found)))
             for key, found in (("precisions", raw["precisions"]), ("also", raw.get("also") or []))
         )
         if not precisions:
             raise ConfigError(f"{where}: precisions are empty; expected some of {', '.join(_PRECISIONS)}")
+        frames = tuple(_range(where, "frames", item) for item in _list(where, "frames", raw["frames"]))
+        persons = _range(where, "persons", raw.get("persons", [1, 1, 16]))
+        try:
+            profiles = Profiles(frames, persons)
+            options = BuildOptions(**_options(where, raw))
+        except ConfigError as error:
+            raise ConfigError(f"{where}: {error}") from error
         return cls(
             name=_text(where, "name", raw["name"]),
             what=_text(where, "what", raw["what"]),
             precisions=precisions,
             engine=_one_of(where, "engine", raw["engine"], _ENGINES),
-            finish=_one_of(where, "finish", raw["finish"], _FINISHES),
             sms=tuple(dict.fromkeys(_integers(where, "sms", raw["sms"]))),
-            frames=(frames[0], frames[1]),
+            profiles=profiles,
+            options=options,
             also=also,
+            memory=_text(where, "memory", raw.get("memory", "not stated")),
+            versions=_text(where, "versions", raw.get("versions", "any")),
             notes=tuple(
                 _text(where, "notes", item) for item in _list(where, "notes", raw.get("notes") or [])
             ),
         )
+
+    def here(self) -> bool:
+        """Whether this machine can build its engine: TensorRT builds on the GPU alone."""
+        if self.engine == "tensorrt":
+            gpu = find_gpu() if available("tensorrt") else None
+            return gpu is not None and gpu.sm in self.sms
+        return self.engine == "tensorrt-rtx" and rtx_here()
+
+    def takes_all(self, precisions: Sequence[str]) -> tuple[str, ...]:
+        """Those of some precisions that it takes."""
+        return tuple(name for name in precisions if name in self.takes)
 
 
 def target_folder() -> Path:
@@ -144,10 +163,8 @@ class Plan:
 
     precisions: tuple[str, ...]
     takes: tuple[str, ...]
-    engines: tuple[str, ...]
-    sms: tuple[int, ...]
-    frames: tuple[int, int] | None
-    left: tuple[Target, ...]
+    engines: tuple[EngineSettings, ...] = ()
+    left: tuple[Target, ...] = ()
 
 
 def plan(
@@ -156,16 +173,19 @@ def plan(
     precisions: Sequence[str] = (),
     engines: Sequence[str] = (),
     sms: Sequence[int] = (),
+    profiles: Profiles | None = None,
+    options: BuildOptions | None = None,
+    cache: Path | None = None,
 ) -> Plan:
     """Everything that the targets ask for together; explicit precisions, engines and sms narrow it.
 
-    An engine whose builder is not installed here is left for the device. Raises ConfigError for an explicit
-    choice that no target has: the line names what they have.
+    profiles and options take the place of the targets' own; cache is a folder of kernel timings. An engine
+    that cannot be built here is left for the device. Raises ConfigError for an explicit choice that no target
+    has, naming what they have, and for targets whose options differ.
     """
-    built = [target for target in targets if target.engine != "none"]
     chosen = tuple(precisions) or tuple(dict.fromkeys(item for one in targets for item in one.precisions))
     for target in targets:
-        if not set(chosen) & set(target.takes):
+        if not target.takes_all(chosen):
             raise ConfigError(
                 f"target {target.name} takes {', '.join(target.takes)}, and not {', '.join(chosen)}; "
                 f"{_takers(chosen[0])}"
@@ -173,16 +193,59 @@ def plan(
     for name in chosen:
         if all(name not in target.takes for target in targets):
             raise ConfigError(f"no target that was named takes {name}; {_takers(name)}")
-    kinds = _narrow("engine", engines, (target.engine for target in built))
-    capabilities = _narrow("sm", sms, (sm for target in built for sm in target.sms))
-    here = bool(engines) or rtx_here()  # asked for by name, a missing builder is an error
-    later = [target for target in targets if target.finish != "none" or (target in built and not here)]
-    if not here:
-        kinds, built = (), []
-    frames = [target.frames for target in built]
-    span = (min(low for low, _ in frames), max(high for _, high in frames)) if frames else None
+    with_engine = [target for target in targets if target.engine != "none"]
+    kinds = _narrow("engine", engines, (target.engine for target in with_engine))
+    _narrow("sm", sms, (sm for target in with_engine for sm in target.sms))
+    wanted = [target for target in with_engine if target.engine in kinds]
+    # asked for by name, a builder that is missing is an error
+    built = [target for target in wanted if target.here() or target.engine in engines]
+    made = [
+        replace(
+            _settings(kind, [one for one in built if one.engine == kind], chosen, sms, profiles, options),
+            cache=cache,
+        )
+        for kind in dict.fromkeys(target.engine for target in built)
+    ]
     takes = tuple(precisions) or tuple(dict.fromkeys(item for one in targets for item in one.takes))
-    return Plan(chosen, takes, kinds, capabilities, span, tuple(later))
+    return Plan(chosen, takes, tuple(made), tuple(one for one in wanted if one not in built))
+
+
+def _settings(
+    kind: str,
+    targets: Sequence[Target],
+    precisions: Sequence[str],
+    sms: Sequence[int],
+    profiles: Profiles | None,
+    options: BuildOptions | None,
+) -> EngineSettings:
+    """One kind of engine for several devices: each precision for the GPUs whose target takes it."""
+    if options is None:
+        options = targets[0].options
+        for target in targets:
+            if target.options != options:
+                raise ConfigError(
+                    f"targets {targets[0].name} and {target.name} differ in how engines are built; export "
+                    "them one after the other"
+                )
+    if profiles is None:
+        ranges = tuple(dict.fromkeys(one for target in targets for one in target.profiles.frames))
+        persons = [target.profiles.persons for target in targets]
+        most = max(one.high for one in persons)
+        profiles = Profiles(ranges, Range(min(one.low for one in persons), persons[0].opt, most))
+    if kind == "tensorrt":
+        return EngineSettings(kind, profiles=profiles, options=options)
+    of = {
+        name: tuple(
+            dict.fromkeys(
+                sm for one in targets if name in one.takes for sm in one.sms if sm in (sms or one.sms)
+            )
+        )
+        for name in PRECISIONS
+    }
+    for name in precisions:
+        if sms and not of[name] and any(name in one.takes for one in targets):
+            raise ConfigError(f"--sm {', '.join(map(str, sms))} is for no target that takes {name}")
+    return EngineSettings(kind, sms_of=of, profiles=profiles, options=options)
 
 
 def rtx_here() -> bool:
@@ -191,22 +254,10 @@ def rtx_here() -> bool:
     return available("tensorrt_rtx") or all(map(available, ours))
 
 
-def finish_command(target: Target, contract: SkeletonContract, bundle: str, precision: str) -> list[str]:
-    """Words of the one command that makes the encoder's engine on the device, from the bundle's ONNX."""
-    if target.engine != "none":
-        sms = ",".join(map(str, target.sms))
-        return ["maskclr-edge", "export", bundle, "--out", bundle, "--engine", target.engine, "--sm", sms]
-    low, high = max(target.frames[0], contract.min_frames), min(target.frames[1], contract.max_frames)
-    typical = min(max(contract.frames, low), high)
-    shapes = {"min": (1, low), "opt": (1, typical), "max": (16, high)}
-    folder = bundle.rstrip("/")
-    return [
-        "trtexec",
-        f"--onnx={folder}/encoder.{precision}.onnx",
-        f"--saveEngine={folder}/encoder.{precision}.engine",
-        "--stronglyTyped",
-        *(f"--{kind}Shapes=persons:{persons}x{t}x17x3" for kind, (persons, t) in shapes.items()),
-    ]
+def finish_command(target: Target, name: str, bundle: str) -> list[str]:
+    """Words of the one command that makes a target's engines on the device. name: the user's for it."""
+    folder = bundle.rstrip("/") or bundle
+    return ["maskclr-edge", "export", folder, "--out", folder, "--target", name, "--engine", target.engine]
 
 
 def _takers(precision: str) -> str:
@@ -249,6 +300,40 @@ def _integers(where: str, key: str, value: object) -> list[int]:
         if isinstance(item, bool) or not isinstance(item, int) or not 0 < item < 10_000:
             raise ConfigError(f"{where}: {key} holds {str(item)[:80]!r}; expected whole numbers above 0")
     return items
+
+
+def _range(where: str, key: str, value: object) -> Range:
+    """A ``[least, typical, most]``; the typical one may be the word model."""
+    items = _list(where, key, value)
+    if len(items) != 3:
+        raise ConfigError(
+            f"{where}: {key} holds {str(value)[:80]}; expected ranges [least, typical, most], such as "
+            "[1, model, 243]"
+        )
+    low, high = _integers(where, key, [items[0], items[2]])
+    opt = 0 if items[1] == MODEL and key == "frames" else _integers(where, key, items[1:2])[0]
+    try:
+        return Range(low, opt, high)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {key}: {error}") from error
+
+
+def _options(where: str, raw: Mapping[Any, Any]) -> dict[str, Any]:
+    """Settings of the build that a target names."""
+    found: dict[str, Any] = {}
+    for key in ("tf32", "version_compatible", "dla"):
+        if key in raw:
+            if not isinstance(raw[key], bool):
+                raise ConfigError(f"{where}: {key} is {str(raw[key])[:80]!r}; expected true or false")
+            found[key] = raw[key]
+    for key in ("level", "workspace_mb"):
+        if key in raw:
+            if isinstance(raw[key], bool) or not isinstance(raw[key], int):
+                raise ConfigError(f"{where}: {key} is {str(raw[key])[:80]!r}; expected a whole number")
+            found[key] = raw[key]
+    if "hardware" in raw:
+        found["hardware"] = _one_of(where, "hardware", raw["hardware"], tuple(HARDWARE))
+    return found
 
 
 def _text(where: str, key: str, value: object) -> str:

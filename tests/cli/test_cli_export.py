@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from maskclr_edge.checkpoint import Checkpoint, read_checkpoint, write_checkpoint
-from maskclr_edge.cli.export import _compute_capabilities
+from maskclr_edge.cli.engine_options import compute_capabilities
 from maskclr_edge.cli.main import main
 from maskclr_edge.data import AnnotationSet, made_up_clips, write_annotations
 from maskclr_edge.errors import ConfigError
@@ -182,9 +182,9 @@ def test_ctrl_c(checkpoint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_compute_capabilities_as_people_write_them() -> None:
-    assert _compute_capabilities("86, SM89 sm_120 8.6") == (86, 89, 120)
+    assert compute_capabilities("86, SM89 sm_120 8.6") == (86, 89, 120)
     with pytest.raises(ConfigError):
-        _compute_capabilities("ampere")
+        compute_capabilities("ampere")
 
 
 def test_an_accuracy_budget_is_measured_on_clips_that_calibration_left(

@@ -341,8 +341,8 @@ def test_what_the_builder_refuses_is_explained(checkpoint: Checkpoint, tmp_path:
         export(checkpoint, tmp_path / "b", precisions=("fp32",), engines=["tensorrt-rtx"], sms=[86, 99])
     with pytest.raises(ConfigError, match="no compute capability"):
         export(checkpoint, tmp_path / "b", precisions=("fp32",), engines=["tensorrt-rtx"], sms=[])
-    with pytest.raises(EngineError, match="Failed to parse"):
-        build_engine(b"no onnx", {}, sms=[86])
+    with pytest.raises(EngineError, match="no ONNX file that TensorRT reads"):
+        build_engine(b"no onnx", [], sms=[86])
     assert leftovers(tmp_path) == []
 
 
@@ -362,7 +362,7 @@ def test_ctrl_c_stops_a_build(checkpoint: Checkpoint, tmp_path: Path) -> None:
         "shapes = ((1, 1, 17, 3), (1, 30, 17, 3), (4, 243, 17, 3))\n"
         "model = open(sys.argv[1], 'rb').read()\n"
         "try:\n"
-        "    build_engine(model, {'persons': shapes}, sms=[86], progress=interrupt)\n"
+        "    build_engine(model, [{'persons': shapes}], sms=[86], progress=interrupt)\n"
         "except KeyboardInterrupt:\n"
         "    print('interrupted')\n"
     )

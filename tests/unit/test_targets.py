@@ -7,7 +7,7 @@ import pytest
 from maskclr_edge.deploy import targets
 from maskclr_edge.deploy.targets import Target, find_target, finish_command, plan, target_folder, target_names
 from maskclr_edge.errors import ConfigError
-from maskclr_edge.skeleton import SkeletonContract
+from maskclr_edge.runtime.cuda_device import CudaDevice
 
 ROOT = Path(__file__).resolve().parents[2]
 GOOD = {
@@ -15,9 +15,8 @@ GOOD = {
     "what": "A box",
     "precisions": "[fp32, int8]",
     "engine": "tensorrt-rtx",
-    "finish": "none",
     "sms": "[86]",
-    "frames": "[1, 243]",
+    "frames": "[[1, model, 243]]",
 }
 
 
@@ -38,7 +37,7 @@ def test_a_checkout_reads_the_files_that_people_edit() -> None:
     names = (
         "cpu-intel cpu-arm rtx-30 rtx-40 rtx-50 jetson-orin-nano jetson-orin-nx jetson-agx-orin jetson-thor"
     )
-    assert {*names.split(), "a100", "h100", "l4"} <= set(target_names())
+    assert {*names.split(), "a100", "h100", "l4", "dgx-spark"} <= set(target_names())
 
 
 @pytest.mark.parametrize("name", target_names())
@@ -46,8 +45,11 @@ def test_a_shipped_target_is_whole_and_named_like_its_file(name: str) -> None:
     target = find_target(name)
     assert target.name == name
     assert target.precisions
-    if target.finish == "trtexec":
+    assert target.profiles.span == (1, 243)
+    if target.engine == "tensorrt":
         assert any("built on the device" in note for note in target.notes)
+        assert [one.high for one in target.profiles.frames] == [32, 96, 243]
+        assert "TensorRT 10" in target.versions
 
 
 def test_a_wheel_reads_its_own_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,10 +71,22 @@ def test_a_wheel_reads_its_own_copies(tmp_path: Path, monkeypatch: pytest.Monkey
         ({"sms": "[]"}, "needs sms"),
         ({"sms": "[true]"}, "whole numbers"),
         ({"sms": "86"}, "short list"),
-        ({"frames": "[0, 10]"}, "whole numbers"),
-        ({"frames": "[9, 3]"}, "9 to 3"),
-        ({"frames": "[1, 2, 3]"}, "expected two"),
-        ({"finish": "trtexec"}, "finish must be none"),
+        ({"frames": "[[0, 5, 10]]"}, "whole numbers"),
+        ({"frames": "[[9, 5, 3]]"}, "9:5:3 is no range"),
+        ({"frames": "[[1, 300, 400]]"}, "1 to 400; expected a range in 1 to 243"),
+        ({"frames": "[1, 2, 3]"}, "short list"),
+        ({"frames": "[[1, 2]]"}, "expected ranges [least, typical, most]"),
+        ({"frames": "[]"}, "0 ranges of frames"),
+        ({"frames": "[[1, 8, 16], [33, 64, 96]]"}, "takes 17 to 32; close the gap"),
+        ({"persons": "[1, model, 4]"}, "whole numbers"),
+        ({"level": "9"}, "0 (quick) to 5 (thorough)"),
+        ({"level": "high"}, "whole number"),
+        ({"workspace_mb": "0"}, "expected 1 to"),
+        ({"tf32": "3"}, "true or false"),
+        ({"dla": "true"}, "DLA has no LayerNormalization"),
+        ({"hardware": "ampere"}, "did you mean 'ampere-plus'"),
+        ({"hardware": "ampere-plus"}, "TensorRT-RTX has no hardware compatibility"),
+        ({"version_compatible": "true"}, "no lean runtime"),
         ({"what": "''"}, "1 to 200 characters"),
         ({"name": "!!python/object:os.system x"}, "not a YAML file"),
         ({"precisions": "["}, "not a YAML file"),
@@ -97,16 +111,39 @@ def test_an_unknown_name_is_answered_with_the_closest() -> None:
 def test_targets_together_and_narrowed(rtx: None) -> None:
     both = [find_target("rtx-30"), find_target("rtx-40"), find_target("jetson-orin-nx")]
     whole = plan(both)
-    assert (whole.precisions, whole.sms) == (("fp32", "fp16", "mixed"), (86, 89))
-    assert (whole.engines, whole.takes[-1]) == (("tensorrt-rtx",), "fp8")
-    assert whole.frames == (1, 243)
+    assert (whole.precisions, whole.takes[-1]) == (("fp32", "fp16", "mixed"), "fp8")
+    (engines,) = whole.engines
+    assert (engines.kind, engines.capabilities(["fp32"])) == ("tensorrt-rtx", (86, 89))
+    assert engines.capabilities(["fp8"]) == (89,)  # SM86 has no FP8
+    assert engines.profiles is not None
+    assert engines.profiles.span == (1, 243)
     assert [target.name for target in whole.left] == ["jetson-orin-nx"]
-    less = plan(both, precisions=("int8",), sms=(89,))
-    assert (less.precisions, less.sms) == (("int8",), (89,))
-    with pytest.raises(ConfigError, match="--sm 120 is not what the targets take, which is 86, 89"):
+    less = plan(both, precisions=("int8",), engines=("tensorrt-rtx",), sms=(89,))
+    assert (less.precisions, less.engines[0].capabilities(["int8"])) == (("int8",), (89,))
+    assert less.left == ()
+    with pytest.raises(ConfigError, match="--sm 120 is not what the targets take, which is 86, 89, 87"):
         plan(both, sms=(120,))
+    with pytest.raises(ConfigError, match="--sm 86 is for no target that takes fp8"):
+        plan(both, precisions=("fp16", "fp8"), sms=(86,))
     with pytest.raises(ConfigError, match="which is none"):
         plan([find_target("cpu-arm")], engines=("tensorrt-rtx",))
+
+
+def test_on_the_device_its_engine_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(targets, "available", lambda name: name == "tensorrt")
+    orin, thor = CudaDevice("Orin", 87, 12060), CudaDevice("Thor", 110, 13000)
+    monkeypatch.setattr(targets, "find_gpu", lambda: orin)
+    made = plan([find_target("jetson-orin-nano")], precisions=("fp16",))
+    assert made.left == ()
+    (engines,) = made.engines
+    assert (engines.kind, engines.capabilities(["fp16"])) == ("tensorrt", ())
+    assert engines.options.workspace_mb == 1024
+    assert engines.profiles is not None
+    assert [str(one) for one in engines.profiles.frames] == ["1:model:32", "33:model:96", "97:model:243"]
+    with pytest.raises(ConfigError, match="jetson-orin-nano and jetson-orin-nx differ"):
+        plan([find_target("jetson-orin-nano"), find_target("jetson-orin-nx")])
+    monkeypatch.setattr(targets, "find_gpu", lambda: thor)  # another GPU than the target's
+    assert plan([find_target("jetson-orin-nano")]).engines == ()
 
 
 def test_a_precision_that_one_target_lacks(rtx: None, tmp_path: Path) -> None:
@@ -132,13 +169,7 @@ def test_what_cannot_be_built_here_is_left_with_its_command(monkeypatch: pytest.
     monkeypatch.setattr(targets, "rtx_here", lambda: False)
     made = plan([find_target("rtx-50")])
     assert made.engines == ()
-    contract = SkeletonContract(("a", "b"), 30)
-    words = finish_command(made.left[0], contract, "bundle", "int8")
-    assert " ".join(words) == "maskclr-edge export bundle --out bundle --engine tensorrt-rtx --sm 120"
-    words = finish_command(find_target("jetson-thor"), contract, "bundle/", "int8")
-    assert words[:2] == ["trtexec", "--onnx=bundle/encoder.int8.onnx"]
-    assert words[-3:] == [
-        "--minShapes=persons:1x1x17x3",
-        "--optShapes=persons:1x30x17x3",
-        "--maxShapes=persons:16x243x17x3",
-    ]
+    words = finish_command(made.left[0], "rtx-50", "bundle/")
+    assert " ".join(words) == (
+        "maskclr-edge export bundle --out bundle --target rtx-50 --engine tensorrt-rtx"
+    )

@@ -1,0 +1,150 @@
+"""TensorRT 10.3 to 11.x and TensorRT-RTX by one set of names.
+
+The only module that knows that versions and flavours differ: builder, runner and inspection use the API that
+all of them share (strongly typed networks, ``*_v2`` sizes, enum members by name) and come here for the rest.
+"""
+
+import ctypes
+import threading
+from collections import deque
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from maskclr_edge.errors import EngineError, MissingDependencyError
+from maskclr_edge.optional import available, require
+
+if TYPE_CHECKING:
+    import tensorrt
+
+#: flavour -> import names of its Python API, in the order of preference
+PACKAGES = {"tensorrt": ("tensorrt",), "tensorrt-rtx": ("tensorrt_rtx", "tensorrt_rtx_bindings")}
+FLAVOURS = tuple(PACKAGES)
+OLDEST = (10, 3)
+_KEPT_MESSAGES = 200
+#: one flavour is loaded at a time, whichever thread asks first
+_loading = threading.Lock()
+
+
+class TensorRt:
+    """One flavour of TensorRT: its module ``trt``, and the logger ``log`` that keeps its last messages.
+
+    The library takes the first logger of a process and no other, so there is one for builder and runner.
+    """
+
+    def __init__(self, flavour: str, module: ModuleType) -> None:
+        self.flavour = flavour
+        self.trt: Any = module
+        self.version = str(module.__version__)
+        self.log = _make_log(module)
+
+    def network_flags(self) -> int:
+        """Flags of a strongly typed network; from TensorRT-RTX on there is no other kind and no flag."""
+        flag = getattr(self.trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+        return 0 if flag is None else 1 << int(flag)
+
+    def runtime(self) -> "tensorrt.Runtime":
+        """A runtime, which deserialises engines."""
+        if TYPE_CHECKING:
+            import tensorrt as trt
+        else:
+            trt = self.trt
+        return trt.Runtime(self.log)
+
+    def is_input(self, engine: "tensorrt.ICudaEngine", name: str) -> bool:
+        """Whether a tensor is an input."""
+        if TYPE_CHECKING:
+            import tensorrt as trt
+        else:
+            trt = self.trt
+        return bool(engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT)
+
+    def is_float32(self, engine: "tensorrt.ICudaEngine", name: str) -> bool:
+        """Whether a tensor holds float32."""
+        if TYPE_CHECKING:
+            import tensorrt as trt
+        else:
+            trt = self.trt
+        return bool(engine.get_tensor_dtype(name) == trt.DataType.FLOAT)
+
+    def context(self, engine: "tensorrt.ICudaEngine") -> "tensorrt.IExecutionContext | None":
+        """An execution context without memory of its own: give it some with ``set_device_memory``."""
+        if TYPE_CHECKING:
+            import tensorrt as trt
+        else:
+            trt = self.trt
+        alone = trt.ExecutionContextAllocationStrategy.USER_MANAGED
+        kinds = getattr(trt, "DynamicShapesKernelSpecializationStrategy", None)
+        if kinds is None:
+            return engine.create_execution_context(alone)
+        # TensorRT-RTX compiles a shape's kernels as the shape comes. By default it does so in the background
+        # and runs slow ones meanwhile, which a captured graph would keep for good.
+        config: Any = engine.create_runtime_config()
+        config.set_execution_context_allocation_strategy(alone)
+        config.dynamic_shapes_kernel_specialization_strategy = kinds.EAGER
+        return engine.create_execution_context(config)
+
+    def capturable(self, context: "tensorrt.IExecutionContext", stream: int) -> bool:
+        """Whether a CUDA graph can be made of a context; TensorRT-RTX can tell, TensorRT has to be tried."""
+        ask = getattr(context, "is_stream_capturable", None)
+        return True if ask is None else bool(ask(stream))
+
+
+def load_tensorrt(flavour: str) -> TensorRt:
+    """Load a flavour, "tensorrt" or "tensorrt-rtx", once in a process.
+
+    Raises MissingDependencyError where it is not installed, EngineError for one older than 10.3.
+    """
+    with _loading:
+        return _load(flavour)
+
+
+@lru_cache(maxsize=len(FLAVOURS))
+def _load(flavour: str) -> TensorRt:
+    module = _rtx() if flavour == "tensorrt-rtx" else require("tensorrt")
+    version = str(module.__version__)
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if flavour == "tensorrt" and numbers < OLDEST:
+        raise EngineError(
+            f"TensorRT {version} is installed, expected 10.3 or newer: on Jetson JetPack 6.1 has it"
+        )
+    return TensorRt(flavour, module)
+
+
+def _rtx() -> ModuleType:
+    """NVIDIA's own package, or PyPI's bindings with the libraries that ONNX Runtime's plug-in carries."""
+    if available("tensorrt_rtx"):
+        return require("tensorrt_rtx")
+    folder = Path(str(require("onnxruntime_ep_nv_tensorrt_rtx").__file__)).parent
+    for library in ("libtensorrt_rtx", "libtensorrt_onnxparser_rtx"):
+        found = sorted(folder.glob(f"{library}.so.*.*"))
+        if not found:
+            raise MissingDependencyError(
+                f"{folder} has no {library}; install it again: pip install 'maskclr-edge[rtx]'"
+            )
+        ctypes.CDLL(str(found[0]), mode=ctypes.RTLD_GLOBAL)
+    return require("tensorrt_rtx_bindings")
+
+
+def _make_log(trt: Any) -> Any:
+    class Log(trt.ILogger):  # type: ignore[misc]
+        """Keeps the last warnings and errors, to explain a failure."""
+
+        def __init__(self) -> None:
+            trt.ILogger.__init__(self)
+            self.messages: deque[tuple[str, str]] = deque(maxlen=_KEPT_MESSAGES)
+
+        def log(self, severity: Any, message: str) -> None:
+            """Called by the library, from any thread."""
+            if severity.name not in ("VERBOSE", "INFO"):
+                self.messages.append((severity.name, message))
+
+        def first_error(self) -> str:
+            """The first error since ``messages`` was cleared: the later ones only follow from it."""
+            for severity, message in self.messages:
+                if severity in ("ERROR", "INTERNAL_ERROR"):
+                    return " ".join(message.split())
+            return ""
+
+    return Log()

@@ -1,0 +1,52 @@
+"""The builder's path on the real Python bindings of three TensorRT releases, on a stand-in library."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+RIG = Path(__file__).resolve().parents[1] / "rig"
+SHARED = RIG.parents[2] / "shared" / "trt_rig"
+CHECKS = (
+    "a_bundle_gets_engines",
+    "precision_is_the_networks",
+    "options_reach_the_builder",
+    "several_profiles",
+    "timings_of_another_build_are_left_out",
+    "progress_and_interruption",
+    "refusals_of_the_parser",
+    "refusals_of_the_builder",
+)
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, RIG / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("release", ["10.3", "10.16", "11.4"])
+def test_the_builder(release: str) -> None:
+    stand_in = load("stand_in")
+    try:
+        folder = stand_in.rig(release)
+    except stand_in.Unavailable as error:
+        pytest.skip(str(error))
+    done = subprocess.run(
+        [sys.executable, str(RIG / "builder_checks.py"), str(SHARED), str(folder)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(RIG), *sys.path])},
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout.splitlines()[-1])
+    assert results == dict.fromkeys(CHECKS, "ok"), "\n".join(results.values())

@@ -1,0 +1,154 @@
+"""Makes and caches what the rig tests need: bindings of each TensorRT version, a fake libcuda, PyCUDA.
+
+All lies in ~/.cache/maskclr-edge/rig (or MASKCLR_EDGE_RIG), is NVIDIA's or made here, and is not committed.
+"""
+
+import fcntl
+import hashlib
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+SHARED = HERE.parents[2] / "shared" / "trt_rig"
+#: name of a TensorRT release -> version of its bindings on PyPI
+VERSIONS = {"10.3": "10.3.0", "10.16": "10.16.1.11", "11.4": "11.4.0.106"}
+CUDA_BINDINGS = "12.9.4"
+
+
+class Unavailable(Exception):
+    """Something that the rig needs is not here; the test skips and says what."""
+
+
+def cache() -> Path:
+    """The folder of what was made before."""
+    folder = Path(os.environ.get("MASKCLR_EDGE_RIG") or Path.home() / ".cache" / "maskclr-edge" / "rig")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def rig(release: str) -> Path:
+    """A folder with `import tensorrt` of one release on a stand-in libnvinfer."""
+    _need_shared()
+    version = VERSIONS[release]
+
+    def make(folder: Path) -> None:
+        wheels = folder.parent / f"{folder.name}.wheels"
+        _pip("download", "--no-deps", "-d", str(wheels), f"tensorrt-cu12-bindings=={version}")
+        _run(
+            sys.executable,
+            str(SHARED / "make_rig.py"),
+            str(next(wheels.glob("*.whl"))),
+            str(folder),
+            "--fake",
+        )
+        shutil.rmtree(wheels)
+
+    source = (SHARED / "make_rig.py").read_bytes() + (SHARED / "fake_trt.cpp").read_bytes()
+    return _cached(f"tensorrt-{version}-{_python()}-{_digest(source)}", make)
+
+
+def cuda_python() -> Path:
+    """A folder with cuda-python's bindings; they load on any machine."""
+
+    def make(folder: Path) -> None:
+        _pip(
+            "install",
+            "--no-deps",
+            "--target",
+            str(folder),
+            f"cuda-bindings=={CUDA_BINDINGS}",
+            "cuda-pathfinder",
+        )
+
+    return _cached(f"cuda-bindings-{CUDA_BINDINGS}-{_python()}", make)
+
+
+def pycuda() -> Path:
+    """A folder with PyCUDA, built here without a CUDA toolkit: some 90 seconds, once."""
+    _need_shared()
+
+    def make(folder: Path) -> None:
+        tools = folder.parent / f"{folder.name}.tools"  # the script installs into the environment it finds
+        _run(sys.executable, "-m", "venv", str(tools))
+        path = f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        _run("sh", str(SHARED / "make_pycuda.sh"), str(folder), PATH=path)
+        shutil.rmtree(tools)
+
+    return _cached(f"pycuda-{_python()}-{_digest((SHARED / 'make_pycuda.sh').read_bytes())}", make) / "site"
+
+
+def has_pycuda() -> bool:
+    """Whether PyCUDA was built before."""
+    return any(cache().glob(f"pycuda-{_python()}-*/site"))
+
+
+def libcuda(site: Path | None) -> Path:
+    """libcuda.so.1 on host memory, with every symbol that the PyCUDA in ``site`` asks for."""
+    source = (HERE / "libcuda.c").read_text()
+    wanted: list[str] = []
+    if site is not None:
+        driver = next(site.glob("pycuda/_driver*.so"))
+        wanted = re.findall(r" U (cu\w+)", _run("nm", "-D", "--undefined-only", str(driver)))
+    rest = "".join(f"int {name}(void) {{ return 801; }}\n" for name in wanted if f"int {name}(" not in source)
+
+    def make(folder: Path) -> None:
+        (folder / "libcuda_rest.h").write_text(rest)
+        _run(
+            "gcc", "-O1", "-w", "-shared", "-fPIC", f"-I{folder}", "-Wl,-soname,libcuda.so.1",
+            "-o", str(folder / "libcuda.so.1"), str(HERE / "libcuda.c"), "-ldl",
+        )  # fmt: skip
+
+    return _cached(f"libcuda-{_digest((source + rest).encode())}", make) / "libcuda.so.1"
+
+
+def _need_shared() -> None:
+    if not SHARED.is_dir():
+        raise Unavailable("needs the folder ../shared/trt_rig, which is not beside this checkout")
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        raise Unavailable("the rig is for x86-64 Linux")
+
+
+def _cached(name: str, make: Callable[[Path], None]) -> Path:
+    """A folder of the cache, made by one process while the others wait."""
+    folder = cache() / name
+    with (cache() / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=cache()))
+            try:
+                make(temporary)
+                temporary.chmod(0o755)
+                temporary.rename(folder)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _pip(*words: str) -> None:
+    _run(sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", *words)
+
+
+def _run(*words: str, **environment: str) -> str:
+    try:
+        done = subprocess.run(
+            words, check=True, capture_output=True, text=True, timeout=500, env={**os.environ, **environment}
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()
+        raise Unavailable(f"{Path(words[0]).name} {words[1]} failed: {lines[-1][:200]}") from error
+    return done.stdout
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
+def _python() -> str:
+    return f"cp{sys.version_info.major}{sys.version_info.minor}"
