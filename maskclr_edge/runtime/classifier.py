@@ -71,10 +71,13 @@ class Classifier:
         result: npt.NDArray[np.float64] = self.classify_clips(self._clip(keypoints, layout, resolution_wh))[0]
         return result
 
-    def classify_clips(self, clips: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-        """Probabilities (N, K) of clips (N, M, T, 17, 3) that were made by the model's contract."""
+    def classify_clips(self, clips: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float64]:
+        """Probabilities (N, K) of clips (N, M, T, 17, 3) that were made by the model's contract.
+
+        A list of clips (M, T, 17, 3) may mix lengths: each length is one call, answers keep the order.
+        """
         self._needs("class")
-        return softmax(self.runner.infer(clips))
+        return softmax(self._infer(clips))
 
     def embed(
         self, keypoints: npt.ArrayLike, layout: str, resolution_wh: tuple[int, int]
@@ -84,10 +87,10 @@ class Classifier:
         result: npt.NDArray[np.float32] = self.runner.infer(self._clip(keypoints, layout, resolution_wh))[0]
         return result
 
-    def embed_clips(self, clips: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
-        """Embeddings (N, hidden_dim) of clips (N, M, T, 17, 3) that were made by the model's contract."""
+    def embed_clips(self, clips: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+        """Embeddings (N, hidden_dim) of clips, which are those of ``classify_clips``."""
         self._needs("embed")
-        return self.runner.infer(clips)
+        return self._infer(clips)
 
     def rank(self, probabilities: npt.NDArray[Any], top: int = 5) -> list[Answer]:
         """The ``top`` most probable classes of probabilities (K,); of equals the lower index comes first."""
@@ -118,6 +121,11 @@ class Classifier:
         self, keypoints: npt.ArrayLike, layout: str, resolution_wh: tuple[int, int]
     ) -> npt.NDArray[np.float32]:
         return preprocess(keypoints, self.contract, layout=layout, resolution_wh=resolution_wh)
+
+    def _infer(self, clips: npt.NDArray[Any] | Sequence[npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
+        if isinstance(clips, np.ndarray):
+            return self.runner.infer(clips)
+        return self.runner.infer_each(clips)
 
     def _needs(self, head: str) -> None:
         has = self.runner.config.head

@@ -7,7 +7,7 @@ the shape check, person packing, the features of absent persons, chunks, threads
 import threading
 from abc import ABC, abstractmethod
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from maskclr_edge.checkpoint.config import ModelConfig
 from maskclr_edge.errors import ConfigError, EngineError, ShapeError
+from maskclr_edge.runtime.lengths import infer_by_length
 from maskclr_edge.skeleton import SkeletonContract, check_clips
 
 Floats = npt.NDArray[np.float32]
@@ -82,6 +83,13 @@ class Runner(ABC):
             chunks = [clips[start : start + CLIPS_AT_ONCE] for start in range(0, len(clips), CLIPS_AT_ONCE)]
             logits = [self._infer_chunk(chunk) for chunk in chunks]
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
+
+    def infer_each(self, clips: Sequence[npt.NDArray[Any]]) -> Floats:
+        """Logits (N, K) float32 of N clips (M, T, 17, 3) of different lengths, in their order.
+
+        One call for each length that occurs; errors are those of ``infer``.
+        """
+        return infer_by_length(self.infer, clips, pad_persons=self.contract.absent == "zeros")
 
     def prepare(self, persons: int = 1, frames: int | None = None) -> None:
         """Do ahead what makes calls of one shape fast: compile for it, and keep its absent features.

@@ -278,6 +278,18 @@ def test_classifier(tiny_bundle: Any) -> None:
         classifier(keypoints, "coco17", (640, 480))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_classifier_takes_a_list_of_mixed_lengths(tiny_bundle: Any, backend: str) -> None:
+    mixed = [clips(1, 1 + index % 2, frames, seed=index)[0] for index, frames in enumerate((3, 30, 3, 7, 30))]
+    with Classifier.open(tiny_bundle.write(), backend, threads=1) as classifier:
+        alone = np.concatenate([classifier.classify_clips(clip[None]) for clip in mixed])
+        assert np.allclose(classifier.classify_clips(mixed), alone, atol=1e-5)
+    path = tiny_bundle.write("embed", model={"head": "embed", "hidden_dim": 5})
+    with Classifier.open(path, backend, threads=1) as classifier:
+        alone = np.concatenate([classifier.embed_clips(clip[None]) for clip in mixed])
+        assert np.allclose(classifier.embed_clips(mixed), alone, atol=1e-4)
+
+
 def test_classifier_ranks_equals_by_index(tiny_bundle: Any) -> None:
     with Classifier.open(tiny_bundle.write()) as classifier:
         assert [answer.index for answer in classifier.rank(np.array([0.1, 0.4, 0.1, 0.4, 0.0]))] == [

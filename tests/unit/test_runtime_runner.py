@@ -219,3 +219,41 @@ def test_a_failing_backend_leaves_the_runner_usable() -> None:
     assert runner.infer(clips((1, 0))).shape == (1, 3)
     runner.close()
     assert runner.released == 1
+
+
+def test_clips_of_different_lengths_are_one_call_a_length() -> None:
+    runner = Counting()
+    mixed = [
+        clips(present, frames=frames, seed=seed)[0]
+        for seed, (present, frames) in enumerate(
+            [((1, 1), 6), ((1,), 9), ((1, 0), 6), ((1,), 6), ((0, 1), 9), ((0, 0), 2)]
+        )
+    ]
+    logits = runner.infer_each(mixed)
+    two = [np.concatenate([clip, np.zeros_like(clip[:1])])[None, :2] for clip in mixed]
+    assert np.allclose(logits, np.concatenate([padded(clip) for clip in two]), atol=1e-6)
+    assert logits.dtype == np.float32
+    # the absent features of each length, then its persons in one call
+    assert runner.calls == [(1, 6, 17, 3), (4, 6, 17, 3), (1, 9, 17, 3), (2, 9, 17, 3), (1, 2, 17, 3)]
+
+
+def test_projected_persons_are_never_padded() -> None:
+    runner = Counting(absent="projected")
+    mixed = [clips((1, 1), frames=frames)[0] for frames in (4, 6, 4)]
+    assert len(runner.infer_each(mixed)) == 3
+    assert runner.calls == [(4, 4, 17, 3), (2, 6, 17, 3)]
+    with pytest.raises(ShapeError, match="clips have 1 persons, expected 2"):
+        runner.infer_each([*mixed, clips((1,), frames=4)[0]])
+
+
+def test_what_is_no_list_of_clips() -> None:
+    runner = Counting()
+    with pytest.raises(ShapeError, match="there are no clips"):
+        runner.infer_each([])
+    good = clips((1,))[0]
+    with pytest.raises(ShapeError, match=r"clip 1 of 2 has shape \(6, 17, 3\), expected \(persons, frames"):
+        runner.infer_each([good, good[0]])
+    with pytest.raises(ShapeError, match="18"):
+        runner.infer_each([good, np.zeros((1, 6, 18, 3), np.float32)])
+    with pytest.raises(ShapeError, match="300"):
+        runner.infer_each([good, np.zeros((1, 300, 17, 3), np.float32)])
