@@ -23,11 +23,12 @@ import numpy as np
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.errors import DataError, MaskclrEdgeError
+from maskclr_edge.live.frame import Frame
 from maskclr_edge.live.labeller import LiveSettings
 from maskclr_edge.live.overlay import Overlay
 from maskclr_edge.live.pipeline import run
 from maskclr_edge.live.pose import open_pose
-from maskclr_edge.live.sources import Frame, open_source
+from maskclr_edge.live.sources import open_source
 from maskclr_edge.live.tracking import Tracker
 from maskclr_edge.live.view import EndRun, Moment
 from maskclr_edge.runtime import Classifier

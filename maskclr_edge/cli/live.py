@@ -57,7 +57,9 @@ def command(
 ) -> None:
     """Name what each person in SOURCE does, and print a line whenever that changes.
 
-    SOURCE is a video file, a folder of images, a camera number, or a keypoint recording (.npz, .json, .pkl).
+    SOURCE is a camera: its number or v4l2:///dev/video0, rtsp://..., http://... (MJPEG), csi://0 on a Jetson;
+    a video file, a folder of images, a keypoint recording (.npz, .json, .pkl); or - for keypoints of another
+    program, one frame a line of JSON on standard input. A camera that goes away is waited for.
     Every frame of a file is looked at. From a camera, and with --realtime, the newest is, and the summary
     says how many were dropped and how old frames were when they were shown. Besides the model's classes there
     are "unknown", when none is clear, and "idle", when a person hardly moves. Ctrl-C stops and keeps what was
@@ -69,6 +71,8 @@ def command(
       maskclr-edge live exercise.mp4 --record labelled.webm --log events.jsonl
       maskclr-edge live recording.npz --window 2 --json -
       maskclr-edge live exercise.mp4 --realtime
+      maskclr-edge live rtsp://camera.local/stream --log events.jsonl
+      tracker --json | maskclr-edge live - --layout coco17 --resolution 1280x720
       maskclr-edge live 0 --model my-bundle --max-people 1
     """
     from maskclr_edge.live.labeller import LiveSettings, threads_beside_pose

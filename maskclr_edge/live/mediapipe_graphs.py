@@ -179,6 +179,7 @@ class _Graph:
         for name in outputs:
             self._graph.observe_output_stream(name, self._keep, False)
         self._graph.start_run()
+        self._graph.wait_until_idle()  # what it has to say of its start is said by then
 
     def send(self, **inputs: Any) -> int:
         """Hand packets over and go on; gives the number of the call."""

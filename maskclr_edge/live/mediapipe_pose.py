@@ -3,9 +3,9 @@
 Everyone who is known costs one run of the network of joints, in a square around where they were, cut from
 the full picture: someone small is seen as well as someone near. Beside that, one square after another of
 two fixed grids is searched for people who are new, so that those who are small in the picture are found too
-and the cost of one frame stays bounded. The grids are searched whole in the first frame. Who is lost is
-searched for at once where they were. mediapipe's own tracking is not used: of
-several people, its regions drift onto one.
+and the cost of one frame stays bounded. The grid of large squares is searched whole in the first frame, that
+of small ones in the next. Who is lost is searched for at once where they were. mediapipe's own
+tracking is not used: of several people, its regions drift onto one.
 """
 
 import os
@@ -102,7 +102,9 @@ class MediapipePose:
         """The squares to search in this frame for people who are new."""
         coarse, fine = (search_squares(width, height, part) for part in _PARTS)
         if not self._frames:
-            return [(0, 0, width, height), *coarse, *fine]
+            return [(0, 0, width, height), *coarse]
+        if self._frames <= len(fine) and len(self._known) < self.max_people:
+            return [fine[self._frames - 1]]
         if len(self._known) >= self.max_people or (len(self._known) > 1 and self._frames % _SEARCH_EVERY):
             return []
         self._turns += 1

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.live.figures import MOST_CHANGES, Figures, LabelChange, Meter, Summary
+from maskclr_edge.live.frame import Frame, Source
 from maskclr_edge.live.geometry import Array
-from maskclr_edge.live.labeller import Importance, Labeller, LiveSettings
+from maskclr_edge.live.labeller import Importance, Labelled, Labeller, LiveSettings
 from maskclr_edge.live.mailbox import Mailbox
 from maskclr_edge.live.pose import PoseEstimator
-from maskclr_edge.live.sources import Frame, Source
 from maskclr_edge.live.view import EndRun, Moment, View
 from maskclr_edge.runtime import Classifier
 
@@ -115,6 +115,7 @@ class _Pipeline:
                 raise
         finally:
             self._stop()
+            self.source.close()  # a source that waits for its camera leaves off
             summary.work_s = time.perf_counter() - began
             latest = time.perf_counter() + _LEAVE_S
             for stage in stages:
@@ -137,7 +138,7 @@ class _Pipeline:
     def _find(self) -> None:
         while (taken := self.frames.get()) is not None:
             people = taken.frame.people
-            if people is None:
+            if people is None and not taken.frame.waiting:
                 assert self.pose is not None and taken.frame.image is not None
                 with self.meter.timed("pose"):
                     people = self.pose.estimate(taken.frame.image)
@@ -146,17 +147,21 @@ class _Pipeline:
         self.found.finish()
 
     def _label(self) -> None:
+        image = None
         while (found := self.found.get()) is not None:
-            assert found.people is not None
-            frame = found.frame
-            people, changes = self.labeller.update(found.people, frame.time_s)
-            self.looked_at += 1
+            frame, people, changes = found.frame, list[Labelled](), list[LabelChange]()
+            if found.people is not None:
+                people, changes = self.labeller.update(found.people, frame.time_s)
+                self.looked_at, image = self.looked_at + 1, frame.image
             figures = Figures(
                 time_s=frame.time_s, fps=self.meter.fps, age_ms=1000 * (time.perf_counter() - found.taken_s),
                 dropped=self.frames.dropped, people=len(people), stages_ms=self.meter.recent_ms(),
-                notes=tuple(self.source.notes[-1:]),
+                notes=tuple(self.source.notes[-1:]) if frame.waiting or not self.source.live else (),
             )  # fmt: skip
-            moment = Moment(frame.index, frame.time_s, found.taken_s, frame.image, people, changes, figures)
+            # while a camera is gone its last picture stays, and the notes say why
+            moment = Moment(
+                frame.index, frame.time_s, found.taken_s, image, people, changes, figures, frame.waiting
+            )
             if not self.moments.put(moment):
                 return
         self.moments.finish()
@@ -166,7 +171,8 @@ class _Pipeline:
             with self.meter.timed("show"):
                 for view in views:
                     view.show(moment)
-        self.meter.shown(1000 * (time.perf_counter() - moment.taken_s))
+        if not moment.waiting:
+            self.meter.shown(1000 * (time.perf_counter() - moment.taken_s))
 
     def _thread(self, stage: Callable[[], None]) -> threading.Thread:
         def guarded() -> None:

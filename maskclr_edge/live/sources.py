@@ -1,67 +1,28 @@
-"""Where frames come from: keypoint recordings, video files, folders of images and cameras.
+"""Where frames come from, by one scheme of addresses: recordings, videos, folders, cameras, other programs.
 
 Files are read frame by frame and never skipped, so that the same file gives the same answers. Each frame has
 the time it was taken, in seconds from the first.
 """
 
 import re
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from maskclr_edge.data.recording import Recording, read_recordings
 from maskclr_edge.errors import SourceError
-from maskclr_edge.live.quiet import quiet
+from maskclr_edge.live.frame import Frame, Source
+from maskclr_edge.live.geometry import Array
+from maskclr_edge.live.lines import LinesSource
+from maskclr_edge.live.video import CameraSource, VideoSource, connect_address, connect_device
 from maskclr_edge.optional import require
-
-Array = npt.NDArray[Any]
 
 RECORDINGS = (".npz", ".json", ".pkl")
 IMAGES = (".jpg", ".jpeg", ".png", ".bmp")
-#: what a file says outside this range is not believed
-_PLAUSIBLE_FPS = (1.0, 240.0)
-_DEFAULT_FPS = 30.0
 _FOLDER_FPS = 10.0
-
-
-@dataclass(frozen=True, eq=False)
-class Frame:
-    """One moment: number, time in seconds, and an image (H, W, 3) of BGR bytes or people (P, V, 3)."""
-
-    index: int
-    time_s: float
-    image: Array | None = None
-    people: Array | None = None
-
-
-class Source(Protocol):
-    """An open source: what it is, and its frames, once, in order.
-
-    ``layout`` names the joint order of the people in its frames, None where frames are images. ``live`` says
-    that frames come by themselves and are gone when nobody takes them. ``notes`` fills with what a user
-    should know, such as a file that ended early.
-    """
-
-    name: str
-    resolution_wh: tuple[int, int]
-    fps: float
-    total: int
-    layout: str | None
-    live: bool
-    notes: list[str]
-
-    def frames(self) -> Iterator[Frame]:
-        """The frames, once. Raises SourceError when not one can be read."""
-        ...
-
-    def close(self) -> None:
-        """Release what is open; again is harmless."""
-        ...
+_SCHEMES = "v4l2://, rtsp://, rtsps://, http://, https://, csi://, file://"
 
 
 class RecordingSource:
@@ -85,60 +46,6 @@ class RecordingSource:
 
     def close(self) -> None:
         """Nothing is open."""
-
-
-class VideoSource:
-    """A video file or a camera, through OpenCV."""
-
-    layout: str | None = None
-
-    def __init__(self, place: str | int) -> None:
-        cv2: Any = require("cv2")
-        self.name = f"camera {place}" if isinstance(place, int) else Path(place).name
-        self.notes: list[str] = []
-        self.live = isinstance(place, int)
-        with quiet():  # a refused file is said in one line below
-            self._cv2, self._capture = cv2, cv2.VideoCapture(place)
-        if not self._capture.isOpened():
-            what = "the camera cannot be opened: is it plugged in and free?" if self.live else (
-                "not a video that OpenCV can open; convert it, for example to H.264 in .mp4"
-            )  # fmt: skip
-            raise SourceError(f"{self.name}: {what}")
-        self.resolution_wh = (
-            int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
-            int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
-        )
-        stated = float(self._capture.get(cv2.CAP_PROP_FPS))
-        self.fps = stated
-        if not _PLAUSIBLE_FPS[0] <= stated <= _PLAUSIBLE_FPS[1]:
-            self.fps = _DEFAULT_FPS
-            if not self.live:
-                self.notes.append(f"the file says {stated:g} fps; {_DEFAULT_FPS:g} is assumed")
-        self.total = 0 if self.live else max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
-
-    def frames(self) -> Iterator[Frame]:
-        """Frames until the file ends, or the camera stops giving any."""
-        began, latest, index = time.monotonic(), -1.0, 0
-        while True:
-            read, image = self._capture.read()
-            if not read or image is None:
-                break
-            # after reading, the position is the time of the frame that was read
-            stated = float(self._capture.get(self._cv2.CAP_PROP_POS_MSEC)) / 1000
-            now = time.monotonic() - began if self.live else stated
-            if not np.isfinite(now) or now <= latest:  # some containers carry no times
-                now = latest + 1 / self.fps if index else 0.0
-            latest = now
-            yield Frame(index, now, image=image)
-            index += 1
-        if not index:
-            raise SourceError(f"{self.name}: not one frame could be read")
-        if index < self.total:
-            self.notes.append(f"{self.name} ended after {index} of {self.total} frames: it may be cut short")
-
-    def close(self) -> None:
-        """Release the file or the camera."""
-        self._capture.release()
 
 
 class FolderSource:
@@ -181,23 +88,59 @@ class FolderSource:
 def open_source(
     place: str, *, layout: str | None = None, resolution_wh: tuple[int, int] | None = None, name: str = ""
 ) -> Source:
-    """Open a recording (.npz, .json, .pkl), a folder of images, a camera number, or a video file.
+    """Open what a user names.
 
-    layout and resolution_wh complete a recording that does not say; name chooses one of several in a .pkl.
+    A camera: its number, ``v4l2:///dev/video0``, ``csi://0`` on a Jetson, ``rtsp://`` or MJPEG over
+    ``http://``. A video file, a folder of images, a recording (.npz, .json, .pkl). ``-``: lines of JSON.
+    layout and resolution_wh complete keypoints that do not say; name chooses one of several in a .pkl.
     Raises SourceError, DataError, or MissingDependencyError without the extra ``live``.
     """
-    if place.isdigit():
-        return VideoSource(int(place))
+    if place == "-":
+        return LinesSource(layout, resolution_wh)
+    if place.isascii() and place.isdigit():
+        return CameraSource(f"camera {place}", connect_device(f"camera {place}", int(place)))
+    if "://" in place:
+        opened = _open_address(place)
+        if opened is not None:
+            return opened
+        place = place.removeprefix("file://")
     path = Path(place)
     if path.is_dir():
         return FolderSource(path)
     if not path.exists():
         raise SourceError(f"{place}: there is no such file, folder or camera number")
+    if not path.is_file():
+        raise SourceError(f"{place}: not a file; a camera is its number, or v4l2://{path.absolute()}")
     if path.suffix.lower() in RECORDINGS:
         return RecordingSource(_one(place, read_recordings(path, layout, resolution_wh), name))
     if not path.stat().st_size:
         raise SourceError(f"{place}: the file is empty")
     return VideoSource(place)
+
+
+def _open_address(address: str) -> Source | None:
+    """A camera behind an address; None for file://, which is a path."""
+    scheme, _, rest = address.partition("://")
+    shown = _without_password(address)
+    match scheme.lower():
+        case "file":
+            return None
+        case "v4l2":
+            if not rest.startswith("/") or not Path(rest).exists():
+                raise SourceError(f"{shown}: there is no such device; as in v4l2:///dev/video0")
+            return CameraSource(rest, connect_device(rest, rest))
+        case "rtsp" | "rtsps" | "http" | "https":
+            return CameraSource(shown, connect_address(shown, address))
+        case "csi":
+            from maskclr_edge.live.csi import connect_csi
+
+            return CameraSource(shown, connect_csi(address))
+    raise SourceError(f"{shown}: the scheme {scheme} is not known; there are {_SCHEMES}")
+
+
+def _without_password(address: str) -> str:
+    """An address as it may be shown: without the user and the password that it may hold."""
+    return re.sub(r"(?<=://)[^/@]*@", "", address)
 
 
 def _one(place: str, recordings: list[Recording], name: str) -> Recording:

@@ -15,6 +15,7 @@ from maskclr_edge.live.recorder import Recorder
 class Moment:
     """One frame as it is shown: the image (H, W, 3) of BGR bytes or None, who is in it, labels that changed
     since the moment before, and figures. It is shared by all views: to be read, not drawn on.
+    waiting: the camera is gone for now; the image is its last.
     """
 
     index: int
@@ -24,6 +25,7 @@ class Moment:
     people: Sequence[Labelled]
     changes: Sequence[LabelChange]
     figures: Figures
+    waiting: bool = False
 
     def after(self, earlier: "Moment") -> "Moment":
         """This moment in the place of an earlier one that nobody saw: no change of a label gets lost."""

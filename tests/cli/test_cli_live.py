@@ -1,6 +1,8 @@
 """``maskclr-edge live`` as a user types it: recordings, video, pictures, and what it says to bad ones."""
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -143,3 +145,20 @@ def test_bad_options_are_answered_in_one_line(jumps, tmp_path, capsys):
         assert main(["live", str(jumps), *options]) == 2
         message = capsys.readouterr().err
         assert said in message and message.count("\n") == 1
+
+
+def test_keypoints_of_another_program_come_as_lines_on_standard_input(jumps):
+    recording = np.load(jumps)
+    lines = [
+        json.dumps({"time_s": index / 30, "people": [person.tolist()]})
+        for index, person in enumerate(recording["keypoints"][0])
+    ]
+    command = [sys.executable, "-m", "maskclr_edge", "live", "-", "--layout", "coco17"]
+    command += ["--resolution", "640x480", "--json", "-"]
+    piped = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True)
+    facts = json.loads(piped.stdout)
+    assert (
+        piped.returncode == 0 and facts["frames"] == 180 and facts["changes"][0]["label"] == "jumping_jacks"
+    )
+    nothing = subprocess.run(command, input="", capture_output=True, text=True)
+    assert nothing.returncode == 2 and nothing.stderr.count("\n") == 1 and "no line came" in nothing.stderr

@@ -10,10 +10,10 @@ import pytest
 
 from maskclr_edge.errors import ConfigError, SourceError
 from maskclr_edge.live.figures import LabelChange, Spread, Summary
+from maskclr_edge.live.frame import Frame
 from maskclr_edge.live.labeller import LiveSettings
 from maskclr_edge.live.mailbox import Mailbox
 from maskclr_edge.live.pipeline import run
-from maskclr_edge.live.sources import Frame
 from maskclr_edge.live.view import EndRun, Moment
 from maskclr_edge.skeleton import SkeletonContract
 
@@ -176,6 +176,31 @@ def test_a_view_may_end_the_run_and_a_source_that_hangs_is_left_behind() -> None
     summary = go(Hangs(0, live=True), Pose(), views=[Watch(enough)])
     assert summary.frames == 1 and live_threads() == ["live_capture"]
     never.set()
+
+
+def test_while_a_camera_is_gone_its_last_picture_stays_and_stopping_is_at_once() -> None:
+    closed, seen = threading.Event(), threading.Event()
+
+    class Comes(Images):
+        def frames(self) -> Iterator[Frame]:
+            yield Frame(0, 0.0, image=IMAGE)
+            seen.wait(20)
+            self.notes.append("gone")
+            yield Frame(1, 1.0, waiting=True)
+            closed.wait(20)
+
+        def close(self) -> None:
+            closed.set()
+
+    def look(moment: Moment) -> None:
+        seen.set()
+        if moment.waiting:
+            raise EndRun
+
+    watch = Watch(look)
+    summary = go(Comes(0, live=True), Pose(), views=[watch])
+    assert watch.moments[-1].image is IMAGE and watch.moments[-1].figures.notes == ("gone",)
+    assert summary.frames == 1 and summary.age_ms["count"] == 1 and not live_threads()
 
 
 def test_ctrl_c_ends_a_camera_with_a_summary_and_cuts_a_file_short() -> None:
