@@ -1,6 +1,6 @@
 """Does the gate of ``maskclr-edge compare`` let equal runs pass and stop a slower one? On measured runs.
 
-    python benchmarks/compare_gate.py [--runs 20] [--passes 8] [--seconds 0.3] [--slower 10] [--runner NAME]
+    python benchmarks/compare_gate.py [--runs 20] [--passes 20] [--seconds 0.1] [--slower 10] [--runner NAME]
 
 A reference, so many runs that are equal to it, and as many in which every call waits until it has taken
 --slower percent longer. All take turns, pass by pass, as `bench OLD NEW --passes N` does with two models, so
@@ -33,8 +33,8 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--passes", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=0.3, help="of a run in each pass")
+    parser.add_argument("--passes", type=int, default=20)
+    parser.add_argument("--seconds", type=float, default=0.1, help="of a run in each pass")
     parser.add_argument("--slower", type=float, default=10.0, help="the planted regression, in percent")
     parser.add_argument("--gate", default="p50:+5%")
     parser.add_argument("--runner", default="onnxruntime")
@@ -79,7 +79,7 @@ def measure(arguments: argparse.Namespace, machine: dict[str, Any]) -> dict[str,
     found = []
     documents = {name: document(join_passes(several), machine) for name, several in rows.items()}
     for name in names[1:]:
-        comparison = compare_results(documents["reference"], documents[name], [gate])
+        comparison = compare_results(documents["reference"], documents[name], [gate], turns=True)
         (change,) = [one for one in comparison.rows[0].changes if one.metric == gate.metric]
         found.append(
             {

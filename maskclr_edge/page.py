@@ -70,6 +70,11 @@ def picture(png: bytes, says: str) -> str:
     return f'<figure><img alt="{html.escape(says)}" src="data:image/png;base64,{data}"></figure>'
 
 
+def chart(svg: str, says: str) -> str:
+    """A drawing that the caller made as SVG, its texts escaped; ``says`` is what it shows."""
+    return f'<figure aria-label="{html.escape(says)}"><div class="wide">{svg}</div></figure>'
+
+
 def _number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 

@@ -51,22 +51,28 @@ def block_ids(passes: Sequence[int]) -> Ids:
 
 def shifts(
     old: Samples, new: Samples, old_passes: Sequence[int], new_passes: Sequence[int],
-    percentiles: Sequence[float], *, draws: int = DRAWS, seed: int = 0,
+    percentiles: Sequence[float], *, paired: bool = False, draws: int = DRAWS, seed: int = 0,
 ) -> list[Shift]:  # fmt: skip
-    """The shift of each percentile, and last of all that of the mean, from old to new samples."""
+    """The shift of each percentile, and last of all that of the mean, from old to new samples.
+
+    paired: block i of both met the same machine, so only the two are exchanged, and drawn together: what
+    slowed a whole pass down cancels.
+    """
     old_ids, new_ids = block_ids(old_passes), block_ids(new_passes)
     first, second = _Pool(old, old_ids), _Pool(new, new_ids)
     both = _Pool(np.concatenate((old, new)), np.concatenate((old_ids, first.blocks + new_ids)))
     rng = np.random.default_rng(seed)
     before = first.statistics(np.ones((1, first.blocks)), percentiles)[0]
     after = second.statistics(np.ones((1, second.blocks)), percentiles)[0]
-    spread = np.log(
-        second.statistics(_drawn(rng, second.blocks), percentiles)
-        / first.statistics(_drawn(rng, first.blocks), percentiles)
-    )
-    chosen = rng.permuted(
-        np.tile(np.arange(both.blocks) < first.blocks, (draws, 1)).astype(np.float64), axis=1
-    )
+    drawn = _drawn(rng, first.blocks)
+    again = drawn if paired else _drawn(rng, second.blocks)
+    spread = np.log(second.statistics(again, percentiles) / first.statistics(drawn, percentiles))
+    if paired:
+        swapped = rng.integers(0, 2, (draws, first.blocks)).astype(np.float64)
+        chosen = np.concatenate((1 - swapped, swapped), axis=1)
+    else:
+        old_first = np.arange(both.blocks) < first.blocks
+        chosen = rng.permuted(np.tile(old_first, (draws, 1)).astype(np.float64), axis=1)
     exchanged = np.log(both.statistics(1 - chosen, percentiles) / both.statistics(chosen, percentiles))
     observed = np.log(after / before)
     # the run as it is counts as one of the exchanges, so that p is never 0

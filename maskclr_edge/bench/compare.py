@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from maskclr_edge.bench.blocks import DRAWS, Shift, shifts
+from maskclr_edge.bench.blocks import DRAWS, PASSES, Shift, shifts
 from maskclr_edge.bench.measurement import KEYS, Measurement
 from maskclr_edge.bench.results import check_result
 from maskclr_edge.bench.statistics import CONFIDENCE, PERCENTILES, bounded
@@ -133,8 +133,13 @@ def row_name(row: Mapping[str, Any]) -> str:
     )
 
 
-def compare_results(old: Mapping[str, Any], new: Mapping[str, Any], gates: Sequence[Gate] = ()) -> Comparison:
-    """Compare two result documents. DataError when they have no samples or no row in common."""
+def compare_results(
+    old: Mapping[str, Any], new: Mapping[str, Any], gates: Sequence[Gate] = (), *, turns: bool = False
+) -> Comparison:
+    """Compare two result documents. DataError when they have no samples or no row in common.
+
+    turns: they are of one bench in which both took turns, pass by pass; equally many passes are then pairs.
+    """
     before, after = _rows(old, "the old result"), _rows(new, "the new result")
     skip = _one_model_each(before, after)
     first = {_key(row, skip): row for row in before}
@@ -144,7 +149,7 @@ def compare_results(old: Mapping[str, Any], new: Mapping[str, Any], gates: Seque
         raise DataError("the two results have no row in common; measure the same rows in both")
     # Holm wants p-values below 5 % / tests: fewer draws than that allows could fail nothing, ever
     draws = max(DRAWS, 40 * len(shared) * len(gates))
-    rows = [_row_change(first[key], second[key], gates, draws) for key in shared]
+    rows = [_row_change(first[key], second[key], gates, draws, turns) for key in shared]
     _judge(rows, gates)
     return Comparison(
         tuple(rows),
@@ -200,12 +205,15 @@ def _names(row: Measurement) -> dict[str, Any]:
     return {name: getattr(row, name) for name in KEYS}
 
 
-def _row_change(old: Measurement, new: Measurement, gates: Sequence[Gate], draws: int) -> RowChange:
+def _row_change(
+    old: Measurement, new: Measurement, gates: Sequence[Gate], draws: int, turns: bool
+) -> RowChange:
     asked = {gate.metric for gate in gates}
     names = [name for name in PERCENTILES if name in SHOWN or name in asked]
     found = shifts(
         np.array(old.samples_ms), np.array(new.samples_ms), old.passes, new.passes,
         [PERCENTILES[name] for name in names], draws=draws,
+        paired=turns and len(old.passes) == len(new.passes) >= PASSES,
     )  # fmt: skip
     few = min(len(old.samples_ms), len(new.samples_ms))
     changes = [

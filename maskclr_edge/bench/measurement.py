@@ -1,11 +1,12 @@
 """One row of a bench: what ran, on what, how it was loaded, and how long each query took."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
+from maskclr_edge.bench.server import ServerSearch
 from maskclr_edge.bench.statistics import Latency, Samples, check_keys, summarize
 from maskclr_edge.bench.timing import Timing, Warmup
 from maskclr_edge.errors import DataError
@@ -14,11 +15,29 @@ from maskclr_edge.errors import DataError
 NETWORK = "network"
 PREPROCESSING = "preprocessing"
 END_TO_END = "end-to-end"
-#: how it is loaded, in MLPerf LoadGen's words: the next query starts when the last one is answered
-SINGLE_STREAM = "single-stream"
+#: how it is loaded, in MLPerf LoadGen's words
+SINGLE_STREAM, MULTI_STREAM, SERVER, OFFLINE = "single-stream", "multi-stream", "server", "offline"
 
 #: what two rows have in common that may be compared
 KEYS = ("part", "scenario", "model", "runner", "precision", "frames", "persons", "batch", "threads")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a row took beside time; None where it cannot be known here. MB are 10^6 bytes.
+
+    host_peak_mb: this process at its largest; host_over_start_mb: above what it held before any model was
+    opened. device_mb: GPU memory. joules_per_clip: by sensor, warm-up included; a sensor counts the whole
+    device. gflop_per_clip: of the matrix products; peak_share: how much of the measured peak they reach at
+    the median.
+    """
+
+    host_peak_mb: float | None = None
+    host_over_start_mb: float | None = None
+    device_mb: float | None = None
+    joules_per_clip: Mapping[str, float] = field(default_factory=dict)
+    gflop_per_clip: float | None = None
+    peak_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,8 @@ class Measurement:
     warmup: Warmup
     samples_ms: tuple[float, ...]
     passes: tuple[int, ...]
+    resources: Resources = field(default_factory=Resources)
+    server: ServerSearch | None = None
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -51,10 +72,12 @@ class Measurement:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON-able values; the samples are one text of numbers, which keeps a file short."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
         return values | {
             "latency": self.latency.to_dict(),
             "warmup": self.warmup.to_dict(),
+            "resources": asdict(self.resources),
+            "server": self.server.to_dict() if self.server else None,
             "samples_ms": " ".join(f"{value:.6g}" for value in self.samples_ms),
         }
 
@@ -73,6 +96,8 @@ class Measurement:
                 f"a row in a result file has {len(known['samples_ms'])} samples, {sum(passes)} by its passes"
             )
         known["passes"] = tuple(passes)
+        known["resources"] = Resources(**check_keys(Resources, known["resources"]))
+        known["server"] = ServerSearch.from_dict(known["server"]) if known["server"] else None
         return cls(**known)
 
 
@@ -90,7 +115,11 @@ def join_passes(rows: Sequence[Measurement]) -> Measurement:
     """One row of several that measure the same, in the order of their passes."""
     first = rows[0]
     samples = np.array([value for row in rows for value in row.samples_ms])
-    values = {field.name: getattr(first, field.name) for field in fields(first)}
+    values = {one.name: getattr(first, one.name) for one in fields(first)}
+    if first.server:
+        # each pass searched on its own: the one with the median rate stands for them
+        rows = sorted(rows, key=lambda row: row.clips_per_second)
+        return rows[(len(rows) - 1) // 2]
     warmup = Warmup(
         sum(row.warmup.calls for row in rows), sum(row.warmup.seconds for row in rows),
         first.warmup.first_ms, all(row.warmup.steady for row in rows),
@@ -100,8 +129,18 @@ def join_passes(rows: Sequence[Measurement]) -> Measurement:
             "latency": summarize(samples), "clips_per_second": _clips_per_second(samples, first.batch),
             "warmup": warmup, "samples_ms": tuple(samples.tolist()),
             "passes": tuple(count for row in rows for count in row.passes),
+            "resources": _largest([row.resources for row in rows]),
         }
     )  # fmt: skip
+
+
+def _largest(several: Sequence[Resources]) -> Resources:
+    """Peaks of all passes, and the joules of the first."""
+    peaks: dict[str, Any] = {
+        name: max((value for one in several if (value := getattr(one, name)) is not None), default=None)
+        for name in ("host_peak_mb", "host_over_start_mb", "device_mb")
+    }
+    return replace(several[0], **peaks)
 
 
 def _clips_per_second(samples_ms: Samples, batch: int) -> float:

@@ -1,24 +1,37 @@
-"""What is measured: the network alone, the preprocessing before it, and both through the Classifier.
+"""What is measured, the network alone, the preprocessing before it, or both through the Classifier, and how.
 
-All are single-stream in MLPerf LoadGen's sense: the next query starts when the last one is answered.
+How, after MLPerf LoadGen: single-stream, the next query when the last one is answered; multi-stream, the same
+with several clips in a query, as when several people are in view; offline, large queries, for throughput;
+server, queries that arrive by chance (bench/server.py).
 """
+
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from maskclr_edge.bench.measurement import (
     END_TO_END,
+    MULTI_STREAM,
     NETWORK,
+    OFFLINE,
     PREPROCESSING,
+    SERVER,
     SINGLE_STREAM,
     Measurement,
     make_row,
 )
+from maskclr_edge.bench.server import search_rate
 from maskclr_edge.bench.timing import Budget, time_call
 from maskclr_edge.data import Annotation, made_up_clips
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.runtime import Classifier, Runner
 from maskclr_edge.skeleton import SkeletonContract, preprocess
+
+#: scenario -> clips in a query where nobody says
+SCENARIOS = {SINGLE_STREAM: 1, MULTI_STREAM: 8, SERVER: 1, OFFLINE: 16}
+#: what a live picture may lag behind before people notice, in milliseconds
+LATENCY_BOUND_MS = 100.0
 
 
 def bench_annotations(frames: int, persons: int, count: int = 1) -> list[Annotation]:
@@ -53,18 +66,31 @@ def measure_network(
     model: str,
     frames: int,
     persons: int = 1,
-    batch: int = 1,
+    batch: int | None = None,
     threads: int | None = None,
     budget: Budget | None = None,
+    scenario: str = SINGLE_STREAM,
+    bound_ms: float = LATENCY_BOUND_MS,
+    seed: int = 0,
 ) -> Measurement:
-    """Latency of `runner.infer` alone: clips ready in host memory in, logits in host memory out."""
+    """Latency of `runner.infer` alone: clips ready in host memory in, logits in host memory out.
+
+    ``bound_ms`` and ``seed`` are the server scenario's. ConfigError for what the contract does not allow.
+    """
+    if scenario not in SCENARIOS:
+        raise ConfigError(f"unknown scenario {scenario!r}; known: {', '.join(SCENARIOS)}")
+    batch = SCENARIOS[scenario] if batch is None else batch
     clips = bench_clips(runner.contract, frames=frames, persons=persons, batch=batch)
-    runner.prepare(len(clips) * clips.shape[1], frames)
-    timing = time_call(lambda: runner.infer(clips), budget)
-    return make_row(
-        timing, part=NETWORK, scenario=SINGLE_STREAM, model=model, runner=runner.name,
+    found = None
+    if scenario == SERVER:
+        timing, found = search_rate(lambda: runner.infer(clips), bound_ms=bound_ms, seed=seed, budget=budget)
+    else:
+        timing = time_call(lambda: runner.infer(clips), budget)
+    row = make_row(
+        timing, part=NETWORK, scenario=scenario, model=model, runner=runner.name,
         precision=runner.precision, frames=frames, persons=persons, batch=batch, threads=threads,
     )  # fmt: skip
+    return replace(row, server=found, clips_per_second=found.rate_per_s * batch) if found else row
 
 
 def measure_preprocessing(
@@ -92,7 +118,6 @@ def measure_end_to_end(
     frames = runner.contract.frames
     (raw,) = bench_annotations(frames, persons)
     answer = classifier if runner.config.head == "class" else classifier.embed
-    classifier.prepare(persons)
     timing = time_call(lambda: answer(raw.keypoints, raw.layout, raw.resolution_wh), budget)
     return make_row(
         timing, part=END_TO_END, scenario=SINGLE_STREAM, model=model, runner=runner.name,

@@ -2,11 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from maskclr_edge.bench.measurement import Measurement, join_passes
-from maskclr_edge.bench.scenarios import measure_end_to_end, measure_network, measure_preprocessing
+from maskclr_edge.bench.gauges import Gauges
+from maskclr_edge.bench.measurement import SINGLE_STREAM, Measurement, join_passes
+from maskclr_edge.bench.peak import Peak
+from maskclr_edge.bench.scenarios import (
+    LATENCY_BOUND_MS,
+    measure_end_to_end,
+    measure_network,
+    measure_preprocessing,
+)
 from maskclr_edge.bench.statistics import CONFIDENCE, PERCENTILE_RULE
 from maskclr_edge.bench.timing import STEADY_CALLS, STEADY_TOLERANCE, Budget, Progress
 from maskclr_edge.errors import MaskclrEdgeError
@@ -15,6 +23,14 @@ from maskclr_edge.skeleton import SkeletonContract
 
 #: lengths measured beside the contract's own, where it allows them: one, three and eight seconds at 30 fps
 COMMON_FRAMES = (30, 81, 243)
+
+
+#: what has to be known to hold a row against trtexec's
+TRTEXEC = (
+    "same percentile rule but for the median; latency is from host memory to host memory, as trtexec's "
+    "without --noDataTransfers, the head and the packing of persons included; one query at a time, and "
+    "no --useSpinWait"
+)
 
 
 @dataclass(frozen=True)
@@ -36,11 +52,15 @@ class Plan:
     precisions: tuple[str, ...] = ()
     frames: tuple[int, ...] = ()
     persons: tuple[int, ...] = ()
-    batch: int = 1
+    batch: int | None = None
     threads: int | None = None
     budget: Budget = field(default_factory=Budget)
     end_to_end: bool = True
     passes: int = 1
+    scenarios: tuple[str, ...] = (SINGLE_STREAM,)
+    bound_ms: float = LATENCY_BOUND_MS
+    seed: int = 0
+    peak: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The settings for a result file, with the rules by which its numbers were made."""
@@ -50,6 +70,7 @@ class Plan:
             "percentile_rule": PERCENTILE_RULE,
             "interval": f"{CONFIDENCE:.0%} circular block bootstrap",
             "steady_state": f"medians of two runs of {STEADY_CALLS} calls within {STEADY_TOLERANCE:.0%}",
+            "as_trtexec": TRTEXEC,
         }
 
 
@@ -59,12 +80,17 @@ class Suite:
 
     measurements: tuple[Measurement, ...]
     skipped: tuple[Variant, ...]
+    peaks: tuple[tuple[str, Peak], ...] = ()
+    sensors: tuple[str, ...] = ()
+    no_sensors: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The results for a result file."""
         return {
             "measurements": [row.to_dict() for row in self.measurements],
             "skipped": [{**asdict(variant), "model": label(variant.model)} for variant in self.skipped],
+            "peaks": [{"runner": runner, **peak.to_dict()} for runner, peak in self.peaks],
+            "sensors": {"read": list(self.sensors), "absent": list(self.no_sensors)},
         }
 
 
@@ -138,6 +164,7 @@ def run_suite(plan: Plan, progress: Progress | None = None) -> Suite:
     found = [one for model in plan.models for one in variants(model, plan.runners, plan.precisions)]
     skipped = [variant for variant in found if variant.reason]
     rows: dict[tuple[Any, ...], list[Measurement]] = {}
+    gauges = Gauges.of_this_machine(plan.threads, peak=plan.peak)
     for number in range(plan.passes):
 
         def report(done: int, total: int, what: str, number: int = number) -> None:
@@ -146,14 +173,18 @@ def run_suite(plan: Plan, progress: Progress | None = None) -> Suite:
                 progress(number * total + done, total * plan.passes, what + which)
 
         failed: list[Variant] = []
-        for row in _run_once(plan, found, failed, report):
+        for row in _run_once(plan, found, failed, report, gauges):
             rows.setdefault(row.key, []).append(row)
         skipped += [variant for variant in failed if variant not in skipped]
-    return Suite(tuple(join_passes(several) for several in rows.values()), tuple(skipped))
+    joined = tuple(gauges.with_share(join_passes(several)) for several in rows.values())
+    return Suite(
+        joined, tuple(skipped), gauges.found_peaks(), tuple(one.name for one in gauges.sensors),
+        gauges.no_sensors,
+    )  # fmt: skip
 
 
 def _run_once(
-    plan: Plan, found: Sequence[Variant], failed: list[Variant], report: Progress
+    plan: Plan, found: Sequence[Variant], failed: list[Variant], report: Progress, gauges: Gauges
 ) -> Iterator[Measurement]:
     """One pass over all variants; what cannot be opened is added to ``failed``."""
     prepared: set[str] = set()
@@ -163,25 +194,35 @@ def _run_once(
             failed.append(replace(variant, reason=str(classifier)))
             continue
         contract = classifier.contract
-        shapes = [(t, m) for t in _frames(plan, contract) for m in _persons(plan, contract)]
-        for step, (frames, persons) in enumerate(shapes):
-            what = f"{variant.runner} {variant.precision}, T={frames}, {persons} in view"
+        gauges.learn(variant.runner, variant.precision)
+        name = label(variant.model)
+        shapes = [
+            (scenario, t, m)
+            for scenario in plan.scenarios
+            for t in _frames(plan, contract)
+            for m in _persons(plan, contract)
+        ]
+        for step, (scenario, frames, persons) in enumerate(shapes):
+            what = f"{variant.runner} {variant.precision}, {scenario}, T={frames}, {persons} in view"
             report(done * len(shapes) + step, runnable * len(shapes), what)
-            yield measure_network(
-                classifier.runner, model=label(variant.model), frames=frames, persons=persons,
-                batch=plan.batch, threads=plan.threads, budget=plan.budget,
+            measure = partial(
+                measure_network, classifier.runner, model=name, frames=frames, persons=persons,
+                batch=plan.batch, threads=plan.threads, budget=plan.budget, scenario=scenario,
+                bound_ms=plan.bound_ms, seed=plan.seed,
             )  # fmt: skip
+            yield gauges.around(measure, classifier.runner.config)
         if not plan.end_to_end:
             continue
-        name = label(variant.model)
         for persons in _persons(plan, contract):
             if variant.model not in prepared:
                 yield measure_preprocessing(
                     contract, model=name, frames=contract.frames, persons=persons, budget=plan.budget
                 )
-            yield measure_end_to_end(
-                classifier, model=name, persons=persons, threads=plan.threads, budget=plan.budget
-            )
+            measure = partial(
+                measure_end_to_end, classifier, model=name, persons=persons, threads=plan.threads,
+                budget=plan.budget,
+            )  # fmt: skip
+            yield gauges.around(measure, classifier.runner.config)
         prepared.add(variant.model)
 
 

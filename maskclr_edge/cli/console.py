@@ -101,6 +101,17 @@ def json_option(what: str) -> Callable[[Command], Command]:
     )
 
 
+def file_option(name: str, what: str) -> Callable[[Command], Command]:
+    """An option that names a file to write, refused before the work where it cannot be written."""
+    return click.option(name, metavar="FILE", callback=_check_file, help=f"Write {what} to a file.")
+
+
+def _check_file(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+    if value == "-":
+        raise click.BadParameter("a file is expected; only --json writes to the terminal with -", ctx, param)
+    return _check_destination(ctx, param, value)
+
+
 def _check_destination(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
     if value is None or value == "-":
         return value

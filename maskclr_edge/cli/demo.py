@@ -143,7 +143,7 @@ def _evaluate(screen: Console, chain: "Chain") -> None:
 def _show_bench(screen: Console, suite: "Suite") -> None:
     from maskclr_edge.bench.machine import describe_machine, machine_line
     from maskclr_edge.bench.measurement import NETWORK, PREPROCESSING
-    from maskclr_edge.cli.bench import latency_table
+    from maskclr_edge.cli.bench_view import latency_table
 
     network = [row for row in suite.measurements if row.part == NETWORK]
     if network:

@@ -54,6 +54,56 @@ def test_json_alone(tiny_bundle: Any, capsys: pytest.CaptureFixture[str], tmp_pa
     assert document["settings"]["persons"] == [1, 2]
 
 
+def test_scenarios_markdown_and_page(
+    tiny_bundle: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    bundle = str(tiny_bundle.write(precisions=("fp32", "int8")))
+    files = {kind: tmp_path / f"bench.{kind}" for kind in ("json", "md", "html")}
+    scenarios = "single-stream,multi-stream,server,offline"
+    arguments = [
+        "bench",
+        bundle,
+        *QUICK,
+        "--persons",
+        "1",
+        "--runner",
+        "onnxruntime",
+        "--scenario",
+        scenarios,
+    ]
+    arguments += ["--latency-bound", "500", "--json", str(files["json"]), "--markdown", str(files["md"])]
+    assert main([*arguments, "--html", str(files["html"])]) == 0
+    out = capsys.readouterr().out
+    assert "queries/s arriving by chance hold p99 within 500 ms" in out
+    rows = read_result(files["json"])["results"]["measurements"]
+    network = {
+        row["scenario"]: row for row in rows if row["part"] == "network" and row["precision"] == "fp32"
+    }
+    assert {name: row["batch"] for name, row in network.items()} == {
+        **{"single-stream": 1, "multi-stream": 8, "server": 1, "offline": 16}
+    }
+    assert network["server"]["server"]["trials"]
+    assert network["server"]["clips_per_second"] == network["server"]["server"]["rate_per_s"]
+    assert network["offline"]["resources"]["gflop_per_clip"] > 0
+    markdown = files["md"].read_text()
+    assert "## The network alone, server" in markdown
+    assert "nearest rank" in markdown
+    page = files["html"].read_text()
+    assert page.count("<svg") >= 4
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert str(tmp_path) not in page + markdown
+
+
+def test_names_in_a_page_are_no_markup(tiny_bundle: Any, tmp_path: Path) -> None:
+    models = [str(tiny_bundle.write(name)) for name in ("<b>a|b", "plain")]
+    page, markdown = tmp_path / "bench.html", tmp_path / "bench.md"
+    arguments = ["bench", *models, *QUICK, "--runner", "onnxruntime", "--persons", "1", "--html", str(page)]
+    assert main([*arguments, "--markdown", str(markdown)]) == 0
+    assert "<b>" not in page.read_text()
+    assert "a\\|b" in markdown.read_text()
+
+
 def test_several_models_are_told_apart(tiny_bundle: Any, capsys: pytest.CaptureFixture[str]) -> None:
     models = [str(tiny_bundle.write(name)) for name in ("first", "second")]
     assert main(["bench", *models, *QUICK, "--runner", "onnxruntime"]) == 0
@@ -74,6 +124,10 @@ def test_several_models_are_told_apart(tiny_bundle: Any, capsys: pytest.CaptureF
         (["--seconds", "0"], 2, "--seconds"),
         (["--seconds", "nan"], 2, "3600 seconds"),
         (["--batch", "0"], 2, "--batch"),
+        (["--scenario", "burst"], 2, "'burst' is none of single-stream, multi-stream, server, offline"),
+        (["--latency-bound", "0"], 2, "--latency-bound"),
+        (["--html", "-"], 2, "a file is expected"),
+        (["--markdown", "no-such-folder/x.md"], 2, "there is no folder 'no-such-folder'"),
         (["--json", "no-such-folder/result.json"], 2, "there is no folder 'no-such-folder'"),
     ],
 )

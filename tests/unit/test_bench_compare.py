@@ -75,6 +75,19 @@ def test_noise_between_passes_is_no_regression() -> None:
     assert {"p50:+3%": "within noise"} in verdicts
 
 
+def test_turns_cancel_what_slows_a_pass_down() -> None:
+    """Passes that wander by a half hide a tenth, unless each is held against its neighbour."""
+    speeds = np.random.default_rng(4).lognormal(0, 0.5, 16)
+    old, new = (
+        result(join_passes([row(latencies(seed + int(1e6 * f), 60, f * slow)) for f in speeds]))
+        for seed, slow in ((1, 1.0), (2, 1.1))
+    )
+    gate = [parse_gate("mean:+5%")]
+    assert not compare_results(old, new, gate).failures
+    assert compare_results(old, new, gate, turns=True).failures
+    assert not compare_results(old, old, gate, turns=True).failures
+
+
 def test_what_cannot_be_judged_has_not_passed() -> None:
     few = result(row(latencies(1, 50)))
     assert "too few samples for p99" in judged(few, few, "p99:+5%").failures[0]
