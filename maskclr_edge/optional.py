@@ -16,6 +16,8 @@ EXTRAS = {
     "openvino": "openvino",
     "tensorrt": "tensorrt",
     "pycuda": "tensorrt",
+    "cuda": "tensorrt",
+    "tensorrt_rtx": "rtx",
     "tensorrt_rtx_bindings": "rtx",
     "onnxruntime_ep_nv_tensorrt_rtx": "rtx",
     "mediapipe": "live",

@@ -164,6 +164,12 @@ def tiny_bundle(tmp_path: Path) -> TinyBundle:
 
 
 @pytest.fixture(scope="session")
+def tiny_bundle_maker() -> type[TinyBundle]:
+    """The same for fixtures that outlive a test: give it a folder."""
+    return TinyBundle
+
+
+@pytest.fixture(scope="session")
 def random_checkpoint() -> Callable[..., Checkpoint]:
     """Maker of small checkpoints with random weights: ``random_checkpoint(seed=0, depth=1, ...)``.
 

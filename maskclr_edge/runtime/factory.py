@@ -87,7 +87,6 @@ def _open_bundle(bundle: Bundle, entry: RunnerEntry | None, precision: str, thre
             f"bundle was made from ({bundle.checkpoint.get('name', 'unnamed')})"
         )
     kind = entry.load()
-    require(entry.package)
     if precision == "auto":
         has = bundle.precisions(entry.name)
         precision = "fp32" if "fp32" in has or not has else has[0]
@@ -115,6 +114,11 @@ def _open_checkpoint(
 ) -> Runner:
     if entry is None:
         entry = RUNNERS["torch" if available("torch") and precision in ("auto", "fp32") else "onnxruntime"]
+    if entry.gpu:
+        raise ConfigError(
+            f"runner {entry.name} runs engines and a checkpoint has none; make a bundle with some first: "
+            f"maskclr-edge export CHECKPOINT --engine {entry.name} --out BUNDLE"
+        )
     kind = entry.load()
     require(entry.package)
     precision = "fp32" if precision == "auto" else precision

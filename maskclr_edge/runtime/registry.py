@@ -3,35 +3,42 @@
 import importlib
 from dataclasses import dataclass
 
-from maskclr_edge.errors import ConfigError, EngineError
+from maskclr_edge.errors import ConfigError
 from maskclr_edge.optional import available
+from maskclr_edge.runtime.gpu import missing_layer
 from maskclr_edge.runtime.runner import Runner
+from maskclr_edge.runtime.trt_api import PACKAGES
+
+_TRT = "maskclr_edge.runtime.trt"
 
 
 @dataclass(frozen=True)
 class RunnerEntry:
-    """A known runner: ``target`` is ``module:Class``, empty while no class exists.
+    """A known runner: ``target`` is ``module:Class``.
 
-    ``takes`` is what its class opens, "bundle" or "checkpoint"; ``package`` the import name that it needs.
+    ``takes`` is what its class opens, "bundle" or "checkpoint"; ``packages`` the import names of which it
+    needs one; ``gpu`` whether it also needs a package for CUDA.
     """
 
     name: str
     target: str
     takes: str
-    package: str
+    packages: tuple[str, ...]
+    gpu: bool = False
+
+    @property
+    def package(self) -> str:
+        """The package that it uses here: the first that is installed, else the one to install."""
+        return next(filter(available, self.packages), self.packages[0])
 
     def why_not(self) -> str | None:
         """Why this runner cannot run here, in one line, or None when nothing is known against it."""
-        if not self.target:
-            return f"this version of maskclr-edge has no {self.name} runner; use onnxruntime or openvino"
         if not available(self.package):
             return f"{self.package} is not installed"
-        return None
+        return missing_layer() if self.gpu else None
 
     def load(self) -> type[Runner]:
-        """Import the runner's class. Raises EngineError when there is none yet."""
-        if not self.target:
-            raise EngineError(f"runner {self.name}: {self.why_not()}")
+        """Import the runner's class."""
         module, _, name = self.target.partition(":")
         kind: type[Runner] = getattr(importlib.import_module(module), name)
         return kind
@@ -41,11 +48,13 @@ class RunnerEntry:
 RUNNERS: dict[str, RunnerEntry] = {
     entry.name: entry
     for entry in (
-        RunnerEntry("onnxruntime", "maskclr_edge.runtime.ort:OrtRunner", "bundle", "onnxruntime"),
-        RunnerEntry("openvino", "maskclr_edge.runtime.ov:OpenVinoRunner", "bundle", "openvino"),
-        RunnerEntry("torch", "maskclr_edge.runtime.torch_runner:TorchRunner", "checkpoint", "torch"),
-        RunnerEntry("tensorrt", "", "bundle", "tensorrt"),
-        RunnerEntry("tensorrt-rtx", "", "bundle", "tensorrt_rtx"),
+        RunnerEntry("onnxruntime", "maskclr_edge.runtime.ort:OrtRunner", "bundle", ("onnxruntime",)),
+        RunnerEntry("openvino", "maskclr_edge.runtime.ov:OpenVinoRunner", "bundle", ("openvino",)),
+        RunnerEntry("torch", "maskclr_edge.runtime.torch_runner:TorchRunner", "checkpoint", ("torch",)),
+        RunnerEntry("tensorrt", f"{_TRT}:TensorRtRunner", "bundle", PACKAGES["tensorrt"], gpu=True),
+        RunnerEntry(
+            "tensorrt-rtx", f"{_TRT}:TensorRtRtxRunner", "bundle", PACKAGES["tensorrt-rtx"], gpu=True
+        ),
     )
 }
 

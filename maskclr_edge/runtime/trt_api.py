@@ -85,6 +85,17 @@ class TensorRt:
         config.dynamic_shapes_kernel_specialization_strategy = kinds.EAGER
         return engine.create_execution_context(config)
 
+    def select_profile(self, context: "tensorrt.IExecutionContext", index: int, stream: int) -> bool:
+        """Put a context on a profile, and say whether that went well.
+
+        The bindings of 10.16 and 11.4 raise where it fails. Those of 10.3 do so without holding the GIL,
+        which ends the process: nothing can be done about it from here.
+        """
+        try:
+            return bool(context.set_optimization_profile_async(index, stream))
+        except RuntimeError:
+            return False
+
     def capturable(self, context: "tensorrt.IExecutionContext", stream: int) -> bool:
         """Whether a CUDA graph can be made of a context; TensorRT-RTX can tell, TensorRT has to be tried."""
         ask = getattr(context, "is_stream_capturable", None)

@@ -242,10 +242,16 @@ def test_what_cannot_be_opened(tiny_bundle: Any) -> None:
         open_runner(path / "none")
     with pytest.raises(BundleError, match=r"give it the checkpoint that the bundle was made from \(tiny\)"):
         open_runner(path, "torch")
-    for name in ("tensorrt", "tensorrt-rtx"):
-        assert RUNNERS[name].why_not()
-        with pytest.raises(EngineError, match=f"has no {name} runner; use onnxruntime or openvino"):
-            open_runner(path, name)
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt-rtx"])
+def test_runners_of_engines(tiny_bundle: Any, random_checkpoint: Any, name: str) -> None:
+    with pytest.raises(BundleError, match=rf"nothing for runner {name} in fp32; it has onnxruntime: fp32"):
+        open_runner(tiny_bundle.write(), name)
+    with pytest.raises(ConfigError, match=rf"runs engines and a checkpoint has none; .* --engine {name}"):
+        open_runner(random_checkpoint(), name)
+    if not available("pycuda") and not available("cuda.bindings"):
+        assert "installed" in str(RUNNERS[name].why_not())
 
 
 def test_a_backend_that_is_not_installed(tiny_bundle: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
-"""Makes and caches what the rig tests need: bindings of each TensorRT version, a fake libcuda, PyCUDA.
+"""Makes and caches what the rig tests need: bindings of TensorRT releases, a libcuda on host memory, PyCUDA.
 
-All lies in ~/.cache/maskclr-edge/rig (or MASKCLR_EDGE_RIG), is NVIDIA's or made here, and is not committed.
+Everything lies in ~/.cache/maskclr-edge/rig (or MASKCLR_EDGE_RIG); none of it is committed.
 """
 
 import fcntl

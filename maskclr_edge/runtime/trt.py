@@ -1,0 +1,172 @@
+"""Bundles on NVIDIA GPUs: engines of TensorRT and TensorRT-RTX, run by one code path."""
+
+import threading
+from typing import ClassVar
+
+import numpy as np
+
+from maskclr_edge.errors import EngineError
+from maskclr_edge.optional import available
+from maskclr_edge.runtime.bundle import Bundle
+from maskclr_edge.runtime.gpu import open_gpu
+from maskclr_edge.runtime.gpu_graph import GraphRecorder
+from maskclr_edge.runtime.io_check import check_tensors, first_line
+from maskclr_edge.runtime.runner import Floats, Runner
+from maskclr_edge.runtime.trt_api import load_tensorrt
+from maskclr_edge.runtime.trt_engine import Engine
+from maskclr_edge.runtime.trt_lane import Lane
+
+#: calls that run side by side on the GPU when the user names no number
+LANES = 2
+
+
+class TensorRtRunner(Runner):
+    """Encoder and head as two engines. ``threads`` is the number of lanes: calls that run side by side.
+
+    A lane is a stream with contexts and buffers of its own; the first call makes one, and another is made
+    when two calls come at once. CUDA graphs are used where cuda-bindings is installed, ``details`` says so.
+    """
+
+    name: ClassVar[str] = "tensorrt"
+
+    def __init__(
+        self, bundle: Bundle, precision: str, threads: int | None = None, *,
+        graphs: bool = True, layer: str = "auto",
+    ) -> None:  # fmt: skip
+        """graphs: use CUDA graphs where possible. layer: "pycuda", "cuda-python", or what is installed."""
+        super().__init__(bundle.config, bundle.contract, precision)
+        chosen = bundle.select(self.name, precision)
+        api = load_tensorrt(self.name)
+        self._most_lanes = threads or LANES
+        self._idle: list[Lane] = []
+        self._lanes: list[Lane] = []
+        self._free = threading.Condition()
+        self._engines: dict[str, Engine] = {}
+        self._recorder = GraphRecorder() if graphs and available("cuda.bindings") else None
+        self._gpu = open_gpu(layer)
+        # some bindings of TensorRT raise RuntimeError where others return False
+        self._failures: tuple[type[BaseException], ...] = (RuntimeError, *self._gpu.failures)
+        self._no_room: tuple[type[BaseException], ...] = (EngineError, *self._failures)
+        try:
+            with self._gpu.current():
+                for role in ("encoder", "head"):
+                    self._engines[role] = Engine(api, self._gpu, bundle, chosen[role])
+                encoder, head = (self._engines[role] for role in ("encoder", "head"))
+                check_tensors(bundle, chosen, (encoder.inputs, encoder.outputs), (head.inputs, head.outputs))
+        except BaseException:
+            self._release()
+            raise
+        self.details = {
+            self.name: api.version,
+            "gpu": self._gpu.name,
+            "sm": self._gpu.sm,
+            "cuda_through": self._gpu.layer,
+            "cuda_graphs": self._recorder is not None,
+            "lanes": self._most_lanes,
+            "profiles": [
+                {"frames": [profile.least[1], profile.best[1], profile.most[1]],
+                 "persons": [profile.least[0], profile.best[0], profile.most[0]]}
+                for profile in encoder.profiles
+            ],
+        }  # fmt: skip
+
+    @classmethod
+    def open(cls, source: Bundle, precision: str, threads: int | None) -> "TensorRtRunner":
+        """Open a bundle on the first GPU.
+
+        Raises BundleError when it has no engines for this runner, MissingDependencyError, and EngineError,
+        in one line that names both sides, when the engines are not for this machine.
+        """
+        return cls(source, precision, threads)
+
+    def gpu_ms(self, persons: int, frames: int) -> dict[str, float]:
+        """Milliseconds by CUDA events of the encoder for made-up persons: copy in, compute, copy out.
+
+        Apart from a graph and one lane at a time, as trtexec gives them. Raises what ``infer`` raises.
+        """
+        shape = (persons, frames, self.config.num_joints, 3)
+        array = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
+        with self._running_call():
+            lane = self._take()
+            try:
+                with self._gpu.current():
+                    parts = lane.parts_ms("encoder", array)
+            except self._failures as error:
+                raise EngineError(f"{self.name} failed on {shape}: {first_line(error)}") from error
+            finally:
+                self._give(lane)
+        return dict(zip(("copy_in_ms", "compute_ms", "copy_out_ms"), parts, strict=True))
+
+    def graphs(self) -> list[dict[str, object]]:
+        """For each lane the number of graphs by role, or why there are none."""
+        return [lane.graphs() for lane in self._lanes]
+
+    def _encode(self, persons: Floats) -> Floats:
+        return self._run("encoder", persons)
+
+    def _head(self, features: Floats) -> Floats:
+        return self._run("head", features)
+
+    def _run(self, role: str, array: Floats) -> Floats:
+        """One engine's output, in as many calls as its profiles make necessary."""
+        rows = self._engines[role].rows(array.shape)
+        lane = self._take()
+        try:
+            with self._gpu.current():
+                if len(array) <= rows:
+                    return lane.run(role, array)
+                pieces = [array[start : start + rows] for start in range(0, len(array), rows)]
+                return np.concatenate([lane.run(role, piece) for piece in pieces])
+        except self._failures as error:
+            raise EngineError(f"{self.name} failed on {role} {array.shape}: {first_line(error)}") from error
+        finally:
+            self._give(lane)
+
+    def _take(self) -> Lane:
+        """An idle lane, the last used first; a new one where there may be another."""
+        with self._free:
+            self._free.wait_for(lambda: self._idle or len(self._lanes) < self._most_lanes)
+            if self._idle:
+                return self._idle.pop()
+            try:
+                with self._gpu.current():
+                    lane = Lane(self._gpu, self._engines, self._recorder, self._without_graphs)
+            except self._no_room as error:
+                raise EngineError(
+                    f"{self.name}: no room on {self._gpu.name} for lane {len(self._lanes) + 1} "
+                    f"({first_line(error)}); give it fewer with --threads 1, or free GPU memory"
+                ) from error
+            self._lanes.append(lane)
+            return lane
+
+    def _give(self, lane: Lane) -> None:
+        with self._free:
+            self._idle.append(lane)
+            self._free.notify()
+
+    def _without_graphs(self, reason: str) -> None:
+        """Say in ``details`` that graphs were wanted and are not used."""
+        self.details["cuda_graphs"] = reason
+
+    def _close(self) -> None:
+        self._release()
+
+    def _release(self) -> None:
+        """Everything back to the GPU, in the order in which it leans on each other."""
+        try:
+            with self._gpu.current():
+                for lane in self._lanes:
+                    lane.close()
+                self._lanes.clear()
+                self._idle.clear()
+                for engine in self._engines.values():
+                    engine.close()
+                self._engines.clear()
+        finally:
+            self._gpu.close()
+
+
+class TensorRtRtxRunner(TensorRtRunner):
+    """The same with engines of TensorRT-RTX, which it finishes for the GPU as they are loaded."""
+
+    name: ClassVar[str] = "tensorrt-rtx"

@@ -1,0 +1,124 @@
+"""The TensorRT runner without a GPU: NVIDIA's real Python bindings of three releases on stand-ins.
+
+What is under test runs in a process of its own for each release, see tests/rig; an engine computes with ONNX
+Runtime, so that logits are true. The libcuda is stricter than a real one about contexts, streams and graphs.
+"""
+
+import fcntl
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+RIG = Path(__file__).resolve().parents[1] / "rig"
+RELEASES = ("10.3", "10.16", "11.4")
+NAMES = re.findall(r"^def check_(\w+)\(", (RIG / "checks.py").read_text(), re.MULTILINE)
+Answers = Callable[..., dict[str, str]]
+
+
+def _stand_in() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("maskclr_rig_stand_in", RIG / "stand_in.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+stand_in = _stand_in()
+
+
+@pytest.fixture(scope="session")
+def answers(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_maker: Any) -> Answers:
+    """Runs the checks for a release and a CUDA layer, once in all of pytest's processes."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def ask(release: str, layer: str, *flags: str) -> dict[str, str]:
+        file = shared / f"{'_'.join(['rig', release, layer, *flags])}.json"
+        with file.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not file.exists():
+                bundle = tiny_bundle_maker(tmp_path_factory.mktemp("tiny")).write()
+                file.write_text(json.dumps(_run(release, layer, bundle, *flags)))
+        found: dict[str, str] = json.loads(file.read_text())
+        return found
+
+    return ask
+
+
+def _command(release: str, layer: str, bundle: Path) -> list[str]:
+    """The program of the checks. Skips where the rig cannot be had."""
+    try:
+        sites = [stand_in.cuda_python()]
+        if layer == "pycuda":
+            sites.insert(0, stand_in.pycuda())
+        rig, libcuda = stand_in.rig(release), stand_in.libcuda(sites[0] if layer == "pycuda" else None)
+    except stand_in.Unavailable as reason:
+        pytest.skip(str(reason))
+    return [
+        *(sys.executable, "-W", "error", str(RIG / "checks.py"), "--shared", str(stand_in.SHARED)),
+        *("--rig", str(rig), "--libcuda", str(libcuda), "--layer", layer, "--bundle", str(bundle)),
+        *(word for site in sites for word in ("--site", str(site))),
+    ]
+
+
+def _run(release: str, layer: str, bundle: Path, *flags: str) -> dict[str, str]:
+    done = subprocess.run(
+        [*_command(release, layer, bundle), *flags],
+        capture_output=True, text=True, check=False, timeout=550,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(RIG.parents[1])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+# xdist gives a group to one process: a release is then run once
+@pytest.mark.parametrize(
+    "release", [pytest.param(r, marks=pytest.mark.xdist_group(f"rig-{r}")) for r in RELEASES]
+)
+@pytest.mark.parametrize("check", NAMES)
+def test_with_cuda_python(answers: Answers, release: str, check: str) -> None:
+    assert answers(release, "cuda-python")[check] == "ok"
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("release", RELEASES)
+def test_with_pycuda(answers: Answers, release: str) -> None:
+    found = answers(release, "pycuda")
+    assert set(found) == set(NAMES)
+    assert [text for text in found.values() if text != "ok"] == []
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("layer", ["cuda-python", "pycuda"])
+def test_ten_thousand_calls_with_changing_shapes_leak_nothing(answers: Answers, layer: str) -> None:
+    name = "leaks_over_calls_with_changing_shapes"
+    assert answers("11.4", layer, "--only", name, "--calls", "10000") == {name: "ok"}
+
+
+def test_a_machine_without_a_gpu(tiny_bundle: Any) -> None:
+    """The driver is there and finds no GPU: one line."""
+    program = (
+        "import sys, ctypes; sys.path[:0] = sys.argv[2:]; ctypes.CDLL(sys.argv[1], mode=ctypes.RTLD_GLOBAL)\n"
+        "from maskclr_edge.errors import EngineError\n"
+        "from maskclr_edge.runtime.gpu import open_gpu\n"
+        "try:\n    open_gpu('cuda-python')\nexcept EngineError as error:\n    print(error)"
+    )
+    try:
+        words = [str(stand_in.libcuda(None)), str(stand_in.cuda_python())]
+    except stand_in.Unavailable as reason:
+        pytest.skip(str(reason))
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=False,
+        env={**os.environ, "STAND_IN_NO_GPU": "1", "PYTHONPATH": str(RIG.parents[1])},
+    )  # fmt: skip
+    assert done.stdout == "CUDA: cuInit failed: no CUDA-capable device is detected\n", done.stderr
