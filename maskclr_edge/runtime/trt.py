@@ -107,6 +107,12 @@ class TensorRtRunner(Runner):
     def _head(self, features: Floats) -> Floats:
         return self._run("head", features)
 
+    def _prepare(self, persons: int, frames: int) -> None:
+        """The first call of a shape runs as it is, the second one records its graph."""
+        zeros = np.zeros((persons, frames, self.config.num_joints, 3), np.float32)
+        for _ in range(2):
+            self._run("encoder", zeros)
+
     def _run(self, role: str, array: Floats) -> Floats:
         """One engine's output, in as many calls as its profiles make necessary."""
         rows = self._engines[role].rows(array.shape)

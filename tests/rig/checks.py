@@ -80,7 +80,8 @@ class Bench:
             manifest["artifacts"].append({
                 "file": f"{role}.engine", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
                 "role": role, "kind": "tensorrt", "precision": "fp32", "runners": ["tensorrt"],
-                "read_back": {}, "shapes": {}, "built_for": {"version": "10.0.1", "sm": ["SM86"]}, "parity": None,
+                "read_back": {}, "shapes": {}, "parity": None,
+                "built_for": {"version": "10.0.1", "sm": ["SM86"]},
             })  # fmt: skip
         (folder / "manifest.json").write_text(json.dumps(manifest))
         return folder
@@ -441,6 +442,16 @@ def check_opened_by_name(bench: Bench) -> None:
         assert runner.details["tensorrt"] == bench.rig.trt.__version__
         assert (runner.details["gpu"], runner.details["sm"]) == ("Stand-in GPU", "SM87")
         assert runner.details["cuda_through"] == bench.layer
+
+
+def check_prepared_shapes_have_their_graph(bench: Bench) -> None:
+    with bench.runner() as runner:
+        runner.prepare(2, 24)
+        before = bench.rig.counts()
+        bench.same(runner, np.ones((1, 2, 24, 17, 3), np.float32))
+        after = bench.rig.counts()
+        assert after["graph_launches"] - before["graph_launches"] == 1  # the encoder's
+        assert after["allocations"] == before["allocations"]
 
 
 def check_times_by_events(bench: Bench) -> None:
