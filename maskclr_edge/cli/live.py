@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("source")
 @click.option("--model", default="bundled", show_default=True, help='Bundle, checkpoint, or "bundled".')
-@click.option("--pose", default="mediapipe", show_default=True, help="Pose estimator for images, or none.")
+@click.option("--pose", default="mediapipe", show_default=True, help="For images: mediapipe, an "
+              "RTMPose .onnx file, or none.")  # fmt: skip
 @click.option("--runner", default="auto", show_default=True, help="What runs the model.")
 @click.option("--precision", default="auto", show_default=True, help="fp32, int8, ... of a bundle.")
 @click.option("--window", type=click.FloatRange(0.2, 20), default=2.5, show_default=True, metavar="SECONDS",
@@ -73,6 +74,7 @@ def command(
       maskclr-edge live exercise.mp4 --realtime
       maskclr-edge live rtsp://camera.local/stream --log events.jsonl
       tracker --json | maskclr-edge live - --layout coco17 --resolution 1280x720
+      maskclr-edge live exercise.mp4 --pose rtmpose-m.onnx
       maskclr-edge live 0 --model my-bundle --max-people 1
     """
     from maskclr_edge.live.labeller import LiveSettings, threads_beside_pose

@@ -66,6 +66,15 @@ def likeness(a: Array, b: Array) -> float:
     return float(np.exp(-distance / (2 * area * fall_off[both] ** 2)).mean())
 
 
+def moved(a: Array, b: Array) -> float:
+    """How far the middle joint of those seen in both persons (V, 3) is apart, in sizes of the larger one."""
+    both = seen_joints(a) & seen_joints(b)
+    size = max(size_of(a), size_of(b))
+    if not both.any() or size <= 0:
+        return 0.0
+    return float(np.median(np.hypot(*(a[both, :2] - b[both, :2]).T))) / size
+
+
 def confidence_of(keypoints: Array) -> float:
     """Mean confidence of one person's joints (V, 3)."""
     return float(keypoints[:, 2].mean())

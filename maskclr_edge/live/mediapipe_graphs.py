@@ -15,10 +15,8 @@ import numpy as np
 from maskclr_edge.errors import EngineError, SourceError
 from maskclr_edge.live.geometry import Array
 from maskclr_edge.live.quiet import quiet
+from maskclr_edge.live.search import Square
 from maskclr_edge.optional import require
-
-#: a part of the picture, ``(x0, y0, x1, y1)``; with sizes, ``(x0, y0, width, height)``
-Square = tuple[int, int, int, int]
 
 _FIND = """
 input_stream: "image"
@@ -76,7 +74,7 @@ class Look:
 
 
 class PoseNetworks:
-    """The detector once, and the network of joints ``copies`` times: so many people are looked at at once."""
+    """The detector, and ``copies`` of the network of joints: so many people are looked at at once."""
 
     def __init__(self, copies: int) -> None:
         mediapipe: Any = require("mediapipe")

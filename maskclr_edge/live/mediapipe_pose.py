@@ -1,10 +1,8 @@
 """People through mediapipe's pose networks, offline, several at a time, near or far.
 
 Everyone who is known costs one run of the network of joints, in a square around where they were, cut from
-the full picture: someone small is seen as well as someone near. Beside that, one square after another of
-two fixed grids is searched for people who are new, so that those who are small in the picture are found too
-and the cost of one frame stays bounded. The grid of large squares is searched whole in the first frame, that
-of small ones in the next. Who is lost is searched for at once where they were. mediapipe's own
+the full picture: someone small is seen as well as someone near. Beside that, parts of the picture are
+searched in turn for people who are new. Who is lost is searched for at once where they were. mediapipe's own
 tracking is not used: of several people, its regions drift onto one.
 """
 
@@ -17,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from maskclr_edge.live.geometry import box_of, likeness, overlap, without_doubles
-from maskclr_edge.live.mediapipe_graphs import Look, PoseNetworks, Region, Square
+from maskclr_edge.live.mediapipe_graphs import Look, PoseNetworks, Region
+from maskclr_edge.live.search import Search, Square
 
 Array = npt.NDArray[Any]
 
@@ -32,10 +31,8 @@ _SMALLEST = 24
 _SAME_REGION = 0.35
 #: side of the square in which someone who was lost is searched for, in sides of their region
 _LOST_ROOM = 1.6
-#: squares that are searched for new people, in parts of the shorter side: for those near, and for those far
-_PARTS = (0.6, 0.35)
-#: searches for lost people in one frame, and frames between two searches for new ones beside several known
-_MOST_SEARCHES, _SEARCH_EVERY = 2, 2
+#: searches for lost people in one frame
+_MOST_SEARCHES = 2
 #: at most so many copies of the network of joints, one a core
 _MOST_COPIES = 4
 
@@ -55,7 +52,7 @@ class MediapipePose:
     def __init__(self, max_people: int = 8) -> None:
         self.max_people = max_people
         self._known: list[_Seen] = []
-        self._frames = self._turns = 0
+        self._search = Search(max_people)
         self._networks = PoseNetworks(min(os.cpu_count() or 1, max_people, _MOST_COPIES))
 
     def estimate(self, image: Array) -> Array:
@@ -63,7 +60,9 @@ class MediapipePose:
         height, width = image.shape[:2]
         rgb = np.ascontiguousarray(image[..., ::-1])
         looks, found = self._networks.run(
-            rgb, [known.region for known in self._known], self._turn(width, height)
+            rgb,
+            [known.region for known in self._known],
+            self._search.squares(width, height, len(self._known)),
         )
         again = [
             self._again(look, known, width, height) for look, known in zip(looks, self._known, strict=True)
@@ -81,7 +80,6 @@ class MediapipePose:
                 seen.append(one)
         kept = without_doubles([one.person for one in seen], self.max_people)
         self._known = [one for one in seen if any(one.person is person for person in kept)]
-        self._frames += 1
         if not self._known:
             return np.zeros((0, 17, 3), np.float32)
         return np.stack([one.person for one in self._known])
@@ -97,23 +95,6 @@ class MediapipePose:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _turn(self, width: int, height: int) -> list[Square]:
-        """The squares to search in this frame for people who are new."""
-        coarse, fine = (search_squares(width, height, part) for part in _PARTS)
-        if not self._frames:
-            return [(0, 0, width, height), *coarse]
-        if self._frames <= len(fine) and len(self._known) < self.max_people:
-            return [fine[self._frames - 1]]
-        if len(self._known) >= self.max_people or (len(self._known) > 1 and self._frames % _SEARCH_EVERY):
-            return []
-        self._turns += 1
-        # newcomers are near more often than far: two of three turns are of the large squares
-        turn, kind = divmod(self._turns, 3)
-        if kind == 2:
-            return [fine[turn % len(fine)]]
-        large = [(0, 0, width, height), *coarse]
-        return [large[(2 * turn + kind) % len(large)]]
 
     def _again(self, look: Look | None, known: _Seen, width: int, height: int) -> _Seen | None:
         """A known person in a new image; None when gone, or when it is someone else."""
@@ -143,21 +124,6 @@ class MediapipePose:
             if not any(overlap(region.box, other.box) > _SAME_REGION for other in taken):
                 new.append(region)
         return new[: max(self.max_people - len(seen), 0)]
-
-
-def search_squares(width: int, height: int, part: float) -> list[Square]:
-    """Squares of ``part`` of the shorter side that cover a picture and overlap by half.
-
-    The detector finds people who fill a third of a square, and most who fill a quarter.
-    """
-    side = max(int(part * min(width, height)), 1)
-    rows, columns = _starts(height, side), _starts(width, side)
-    return [(x, y, x + side, y + side) for y in rows for x in columns]
-
-
-def _starts(length: int, side: int) -> list[int]:
-    count = int(np.ceil((length - side) / (side / 2))) + 1
-    return [int(value) for value in np.linspace(0, length - side, max(count, 1))]
 
 
 def _square_around(region: Region, width: int, height: int) -> Square | None:

@@ -41,12 +41,17 @@ class PoseEstimator(Protocol):
 
 
 def open_pose(name: str, max_people: int = 8) -> PoseEstimator:
-    """Open a pose estimator by name.
+    """Open a pose estimator by name, or RTMPose by the path of its .onnx file.
 
     Raises ConfigError for an unknown name and MissingDependencyError when its package is not installed.
     """
+    if name.lower().endswith(".onnx"):
+        from maskclr_edge.live.rtmpose import RtmPose
+
+        return RtmPose(name, max_people=max_people)
     if name not in ESTIMATORS:
-        raise ConfigError(f"unknown pose estimator {name!r}; there are: {', '.join(ESTIMATORS)}, none")
+        known = ", ".join(ESTIMATORS)
+        raise ConfigError(f"unknown pose estimator {name!r}; there are: {known}, an RTMPose .onnx file, none")
     module, _, attribute = ESTIMATORS[name].partition(":")
     make: Callable[..., PoseEstimator] = getattr(importlib.import_module(module), attribute)
     return make(max_people=max_people)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from maskclr_edge.live.geometry import Array, box_of, confidence_of, likeness, overlap
+from maskclr_edge.live.geometry import Array, box_of, confidence_of, likeness, moved, overlap
 
 #: below this likeness a skeleton starts a track of its own
 _LEAST = 0.1
@@ -17,6 +17,9 @@ _LEAST = 0.1
 _ROOM = 0.1
 #: a skeleton of less mean confidence starts no track
 _CLEAR = 0.2
+#: how far most of a body gets, in its sizes: by an estimator's slip, and a second. What jumped further is
+#: someone else, as after a cut in a film
+_SLIP, _FASTEST = 0.25, 4.0
 
 
 @dataclass(eq=False)
@@ -70,7 +73,7 @@ class Tracker:
 def _join(tracks: list[Track], people: Array, free: list[int], time_s: float) -> list[Track]:
     """Join the people numbered in ``free`` to tracks and take them out of it; gives the tracks joined."""
     scores = np.array(
-        [[_alike(track.keypoints, people[index]) for index in free] for track in tracks], dtype=float
+        [[_alike(track, people[index], time_s) for index in free] for track in tracks], dtype=float
     ).reshape(len(tracks), len(free))
     pairs = [(tracks[row], free[column]) for row, column in _greedy(scores)]
     for track, index in pairs:
@@ -79,7 +82,10 @@ def _join(tracks: list[Track], people: Array, free: list[int], time_s: float) ->
     return [track for track, _ in pairs]
 
 
-def _alike(a: Array, b: Array) -> float:
+def _alike(track: Track, b: Array, time_s: float) -> float:
+    a = track.keypoints
+    if moved(a, b) > _SLIP + _FASTEST * (time_s - track.time_s):
+        return 0.0
     return 0.5 * likeness(a, b) + 0.5 * overlap(_roomy(box_of(a)), _roomy(box_of(b)))
 
 

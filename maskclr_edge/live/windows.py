@@ -68,6 +68,7 @@ class Window:
         if not usable.any() or size <= 0:
             return 0.0
         xy = np.where(seen[..., None], stack[..., :2], np.nan)[:, usable]
+        xy = xy[seen[:, usable].any(axis=1)]
         xy = xy - np.nanmedian(xy, axis=1, keepdims=True)
         spread = np.sqrt(np.nanvar(xy, axis=0).sum(axis=-1))  # (joints,)
         return float(np.sort(spread)[-max(len(spread) // 4, 1) :].mean()) / size

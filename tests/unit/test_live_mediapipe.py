@@ -8,7 +8,8 @@ import cv2
 
 from maskclr_edge.live import mediapipe_graphs
 from maskclr_edge.live.geometry import box_of
-from maskclr_edge.live.mediapipe_pose import MediapipePose, search_squares
+from maskclr_edge.live.mediapipe_pose import MediapipePose
+from maskclr_edge.live.search import search_squares
 
 
 @pytest.fixture(scope="module")
