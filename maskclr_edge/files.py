@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Files written whole or not at all, and where caches lie."""
 
 import os
 import tempfile
@@ -16,6 +16,14 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         _write(path, data)
     except OSError as error:  # naming the sibling would only puzzle
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def cache_folder() -> Path:
+    """Where caches lie: MASKCLR_EDGE_CACHE, or a folder of the user's."""
+    own = os.environ.get("MASKCLR_EDGE_CACHE")
+    if own:
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "maskclr-edge"
 
 
 def _write(path: Path, data: bytes) -> None:

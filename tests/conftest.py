@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ settings.load_profile("quick")
 # GNU readline, loaded by pytest, exports the size of a terminal that is not there to pytest-xdist's workers.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
+
+# What was tuned or cached on the machine that tests run on must not decide their outcome.
+os.environ["MASKCLR_EDGE_CACHE"] = str(Path(tempfile.gettempdir()) / "maskclr-edge-tests-have-no-cache")
 
 SIZES = {"dim_feat": 16, "dim_rep": 24, "depth": 2, "num_heads": 2, "hidden_dim": 20, "maxlen": 40}
 SHARED = Path(__file__).resolve().parents[2] / "shared"

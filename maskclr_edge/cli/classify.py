@@ -79,16 +79,18 @@ def command(
         with progress("classifying") as report:
             results = list(_classified(classifier, recordings, top, report))
         used = {"model": model, "runner": classifier.runner.name, "precision": classifier.runner.precision}
+        chosen = classifier.runner.details.get("chosen")
     screen = console(json_to)
     screen.print(_title(recordings), style="bold", markup=False)
     screen.print(_table(recordings, results))
-    screen.print("{model} on {runner}, {precision}".format(**used), style="dim", markup=False)
+    why = f" ({chosen})" if chosen else ""
+    screen.print("{model} on {runner}, {precision}".format(**used) + why, style="dim", markup=False)
     if json_to:
         rows = [
             {"name": one.name, "frames": one.frames, "persons": len(one.keypoints), "answers": answers}
             for one, answers in zip(recordings, results, strict=True)
         ]
-        write_json(json_to, {**used, "recordings": rows})
+        write_json(json_to, {**used, "chosen": chosen, "recordings": rows})
 
 
 def _classified(

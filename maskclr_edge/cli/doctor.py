@@ -19,6 +19,7 @@ from maskclr_edge.cli.findings import (
     package_findings,
     runner_findings,
     self_test,
+    tuned_finding,
 )
 
 MARKS = {"yes": ("yes", "green"), "no": ("no", "dim"), "broken": ("broken", "red"), "info": ("", "")}
@@ -49,7 +50,7 @@ def command(json_to: str | None) -> None:
     }
     proof = self_test()
     can_run = proof.state == "yes" or (proof.state == "no" and any(_works(one, answers) for one in runners))
-    groups["runners"] = [*runners, proof]
+    groups["runners"] = [*runners, tuned_finding(), proof]
     console(json_to).print(_view(groups, can_run))
     if json_to:
         write_json(json_to, {"maskclr_edge": __version__, "can_run": can_run, **groups})

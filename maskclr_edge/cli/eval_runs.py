@@ -152,6 +152,7 @@ def _facts(
         "model": model,
         "runner": opened.name,
         "precision": opened.precision,
+        "chosen": opened.details.get("chosen"),
         "absent": contract.absent,
         "data": known.source,
         "made_up": known.made_up,

@@ -160,6 +160,23 @@ def runner_findings() -> list[Finding]:
     return findings
 
 
+def tuned_finding() -> Finding:
+    """What "auto" takes for the bundled model, and why."""
+    from maskclr_edge.errors import BundleError
+    from maskclr_edge.runtime import Bundle, bundled_bundle
+    from maskclr_edge.runtime.tuned import recall
+
+    name, again = "runner auto", "maskclr-edge tune"
+    try:
+        found, why_not = recall(Bundle.open(bundled_bundle(), verify=False))
+    except BundleError as error:
+        return Finding(name, "broken", str(error), again)
+    row = found.choose() if found else None
+    if found and row:
+        return Finding(name, "yes", found.why(row), facts={"tuned": found})
+    return Finding(name, "info", f"the bundled model is {why_not}: the first that is installed", again)
+
+
 def self_test() -> Finding:
     """Open the bundled model and ask it once: the proof that this install works."""
     import numpy as np

@@ -28,6 +28,7 @@ COMMANDS: dict[str, str] = {
     "calibrate": "Write a model's activation ranges for INT8 to a scale table that exports reuse.",
     "report": "What each precision of a bundle costs, clean and corrupted, as one HTML page.",
     "classify": "Name the action in a keypoint recording.",
+    "tune": "Find out what runs a bundle fastest on this machine, and remember it.",
     "bench": "Measure latency, throughput, memory and energy of a model on this machine's runners.",
     "compare": "Compare two bench results, and fail when one got slower.",
     "live": "Label a video or a keypoint recording as it plays.",

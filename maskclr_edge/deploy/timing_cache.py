@@ -5,27 +5,18 @@ measures no kernels while it builds (its cache stays empty), so it gets none.
 """
 
 import logging
-import os
 import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from maskclr_edge.files import write_atomically
+from maskclr_edge.files import cache_folder, write_atomically
 from maskclr_edge.runtime.cuda_device import CudaDevice
 
 if TYPE_CHECKING:
     import tensorrt
 
 _LARGEST = 1 << 30
-
-
-def cache_folder() -> Path:
-    """Where caches lie: MASKCLR_EDGE_CACHE, or a folder of the user's."""
-    own = os.environ.get("MASKCLR_EDGE_CACHE")
-    if own:
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "maskclr-edge"
 
 
 class TimingCache:

@@ -10,6 +10,7 @@ from maskclr_edge.runtime.bundle import MANIFEST, Bundle
 from maskclr_edge.runtime.bundled import BUNDLED, bundled_bundle, bundled_checkpoint
 from maskclr_edge.runtime.registry import RUNNERS, RunnerEntry, get_runner
 from maskclr_edge.runtime.runner import Runner
+from maskclr_edge.runtime.tuned import recall
 
 if TYPE_CHECKING:
     from maskclr_edge.checkpoint import Checkpoint
@@ -29,8 +30,10 @@ def open_runner(
 
     ``model`` is a bundle folder, a checkpoint file, the word "bundled", or an open Bundle or Checkpoint.
 
-    ``runner`` "auto": a bundle runs on the first of onnxruntime and openvino that it has files for in the
-    asked precision and that is installed; a checkpoint runs on torch where it is installed, else on
+    ``runner`` "auto": a bundle runs on what ``maskclr-edge tune`` chose for it on this machine, in that
+    precision where none is asked for; where it was not tuned, on the first of onnxruntime and openvino that
+    it has files for in the asked precision and that is installed. ``details["chosen"]`` of the runner says
+    which of the two it was. A checkpoint runs on torch where it is installed, else on
     onnxruntime. A checkpoint asked for on onnxruntime or openvino is exported on the way, which needs onnx.
 
     ``precision`` "auto": fp32 where the bundle has it for the runner, else the first in the manifest.
@@ -79,8 +82,9 @@ def load_model(
 
 
 def _open_bundle(bundle: Bundle, entry: RunnerEntry | None, precision: str, threads: int | None) -> Runner:
+    chosen = None
     if entry is None:
-        entry = _first_that_runs(bundle, precision)
+        entry, precision, chosen = _automatic(bundle, precision)
     if entry.takes == "checkpoint":
         raise BundleError(
             f"{bundle.path}: a bundle holds nothing for runner {entry.name}; give it the checkpoint that the "
@@ -90,7 +94,21 @@ def _open_bundle(bundle: Bundle, entry: RunnerEntry | None, precision: str, thre
     if precision == "auto":
         has = bundle.precisions(entry.name)
         precision = "fp32" if "fp32" in has or not has else has[0]
-    return kind.open(bundle, precision, threads)
+    opened = kind.open(bundle, precision, threads)
+    if chosen:
+        opened.details["chosen"] = chosen
+    return opened
+
+
+def _automatic(bundle: Bundle, precision: str) -> tuple[RunnerEntry, str, str]:
+    """The runner and precision for "auto", and why, in one line."""
+    found, why_not = recall(bundle)
+    if found and (row := found.choose(precision)):
+        return get_runner(row.runner), row.precision, found.why(row)
+    if found:
+        why_not = f"tuned, and nothing {'agrees with fp32' if precision == 'auto' else f'in {precision}'}"
+    entry = _first_that_runs(bundle, precision)
+    return entry, precision, f"{why_not}: the first runner that is installed ({entry.name})"
 
 
 def _first_that_runs(bundle: Bundle, precision: str) -> RunnerEntry:

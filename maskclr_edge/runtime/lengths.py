@@ -17,8 +17,8 @@ def infer_by_length(
     """Logits (N, K) of N clips (M, T, 17, 3) whose T, and M, may differ; ``infer`` takes (n, M, T, 17, 3).
 
     ``pad_persons``: fill up the persons of a length's clips with zeros, where those mean that nobody is
-    there, instead of one more call for each M. Nothing is padded or cut in time: frames have no value that means
-    nothing. Raises ShapeError for what is no list of clips, and what ``infer`` raises.
+    there, instead of one more call for each M. Nothing is padded or cut in time: no value of a frame means
+    that there is none. Raises ShapeError for what is no list of clips, and what ``infer`` raises.
     """
     arrays = [np.asarray(clip) for clip in clips]
     groups: dict[tuple[int, ...], list[int]] = {}

@@ -1,5 +1,6 @@
 """Typed access to a JSON object that someone else wrote."""
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -54,6 +55,13 @@ class Fields:
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
             self.refuse(key, "a whole number from 0")
         return value
+
+    def number(self, key: str) -> float:
+        """A finite number, 0 or more."""
+        value = self._value.get(key)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+            self.refuse(key, "a number from 0")
+        return float(value)
 
     def items(self, key: str) -> Sequence[Any]:
         """A list of anything."""
