@@ -81,6 +81,7 @@ def measure_network(
         raise ConfigError(f"unknown scenario {scenario!r}; known: {', '.join(SCENARIOS)}")
     batch = SCENARIOS[scenario] if batch is None else batch
     clips = bench_clips(runner.contract, frames=frames, persons=persons, batch=batch)
+    runner.prepare(len(clips) * clips.shape[1], frames)
     found = None
     if scenario == SERVER:
         timing, found = search_rate(lambda: runner.infer(clips), bound_ms=bound_ms, seed=seed, budget=budget)
@@ -118,6 +119,7 @@ def measure_end_to_end(
     frames = runner.contract.frames
     (raw,) = bench_annotations(frames, persons)
     answer = classifier if runner.config.head == "class" else classifier.embed
+    classifier.prepare(persons)
     timing = time_call(lambda: answer(raw.keypoints, raw.layout, raw.resolution_wh), budget)
     return make_row(
         timing, part=END_TO_END, scenario=SINGLE_STREAM, model=model, runner=runner.name,

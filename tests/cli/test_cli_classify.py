@@ -80,7 +80,7 @@ def test_what_is_refused(
     for arguments, says, code in (
         ([str(recording), "--model", str(tmp_path / "none")], "no such bundle", 2),
         ([str(recording), "--model", bundle, "--runner", "tpu"], "unknown runner 'tpu'", 2),
-        ([str(recording), "--model", bundle, "--runner", "tensorrt"], "no tensorrt runner", 1),
+        ([str(recording), "--model", bundle, "--runner", "tensorrt"], "nothing for runner tensorrt", 2),
         ([str(recording), "--model", bundle, "--precision", "int4"], "in int4", 2),
         ([str(recording), "--model", bundle, "--layout", "halpe26"], "layout is coco17 in the file", 2),
         ([str(recording), "--model", bundle, "--split", "val"], "no splits", 2),

@@ -39,6 +39,18 @@ def test_rows_for_every_combination(tiny_bundle: Any) -> None:
     assert suite.skipped == ()
 
 
+def test_every_shape_is_prepared_before_it_is_timed(
+    tiny_bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared: list[tuple[int, int]] = []
+    monkeypatch.setattr(
+        "maskclr_edge.runtime.ort.OrtRunner._prepare", lambda self, *shape: prepared.append(shape)
+    )
+    run_suite(plan(tiny_bundle.write(), frames=(4,), batch=3))
+    # a batch of three with one and with two in view, then end to end at the contract's length
+    assert prepared == [(3, 4), (6, 4), (1, 30), (2, 30)]
+
+
 def test_default_covers_the_contract_and_common_lengths(tiny_bundle: Any) -> None:
     path = tiny_bundle.write(contract={"frames": 20, "max_frames": 90})
     suite = run_suite(plan(path, frames=(), persons=(1,), end_to_end=False))
