@@ -315,8 +315,8 @@ def _measure(
         if not result.passed:
             count, persons, frames = result.worst_shape
             raise ExportError(
-                f"the {precision.name} graph does not agree with the checkpoint ({reference}): error of logits "
-                f"up to {result.max_abs_error:.3g}, relative {result.relative_error:.3g}, tolerance "
+                f"the {precision.name} graph does not agree with the checkpoint ({reference}): error of "
+                f"logits up to {result.max_abs_error:.3g}, relative {result.relative_error:.3g}, tolerance "
                 f"{result.tolerance:g}, worst at {count} clips, {persons} persons, {frames} frames; "
                 "nothing was written"
             )
