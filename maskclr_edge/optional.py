@@ -22,6 +22,7 @@ EXTRAS = {
     "onnxruntime_ep_nv_tensorrt_rtx": "rtx",
     "mediapipe": "live",
     "cv2": "live",
+    "aiohttp": "web",
 }
 
 

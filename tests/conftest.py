@@ -24,6 +24,10 @@ settings.register_profile(
 )
 settings.load_profile("quick")
 
+# Tests open no windows on the screen of whoever runs them.
+for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+    os.environ.pop(name, None)
+
 # GNU readline, loaded by pytest, exports the size of a terminal that is not there to pytest-xdist's workers.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)

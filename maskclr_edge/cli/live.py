@@ -1,15 +1,13 @@
 """``maskclr-edge live``: what people do, in a video or a keypoint recording, as it plays."""
 
 import contextlib
-import json
-from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from maskclr_edge.cli.console import console, json_option, messages, progress, table, write_json
+from maskclr_edge.cli.live_views import ViewOptions, open_views, view_options
 
 if TYPE_CHECKING:
     from maskclr_edge.live.figures import LabelChange, Summary
@@ -34,9 +32,7 @@ if TYPE_CHECKING:
 @click.option("--layout", help="Joint layout of a recording that does not say.")
 @click.option("--resolution", metavar="WxH", help="Image size of a recording that does not say.")
 @click.option("--name", default="", help="Which recording of an annotation file (.pkl).")
-@click.option("--record", metavar="FILE", help="Write a video with skeletons and labels: .webm, .mp4, .avi.")
-@click.option("--importance", is_flag=True, help="Let joints glow as much as the model looks at them.")
-@click.option("--log", metavar="FILE", help="Write each change of a label as one line of JSON.")
+@view_options
 @json_option("summary")
 def command(
     source: str,
@@ -51,10 +47,8 @@ def command(
     layout: str | None,
     resolution: str | None,
     name: str,
-    record: str | None,
-    importance: bool,
-    log: str | None,
     json_to: str | None,
+    **shown: Any,
 ) -> None:
     """Name what each person in SOURCE does, and print a line whenever that changes.
 
@@ -63,31 +57,30 @@ def command(
     program, one frame a line of JSON on standard input. A camera that goes away is waited for.
     Every frame of a file is looked at. From a camera, and with --realtime, the newest is, and the summary
     says how many were dropped and how old frames were when they were shown. Besides the model's classes there
-    are "unknown", when none is clear, and "idle", when a person hardly moves. Ctrl-C stops and keeps what was
-    recorded.
+    are "unknown", when none is clear, and "idle", when a person hardly moves. A window opens where there is
+    a display; q closes it. Ctrl-C stops and keeps what was recorded.
 
     \b
     Examples:
       maskclr-edge live exercise.mp4
       maskclr-edge live exercise.mp4 --record labelled.webm --log events.jsonl
       maskclr-edge live recording.npz --window 2 --json -
-      maskclr-edge live exercise.mp4 --realtime
       maskclr-edge live rtsp://camera.local/stream --log events.jsonl
       tracker --json | maskclr-edge live - --layout coco17 --resolution 1280x720
       maskclr-edge live exercise.mp4 --pose rtmpose-m.onnx
+      maskclr-edge live exercise.mp4 --realtime --terminal
+      maskclr-edge live 0 --web
+      maskclr-edge live 0 --web --web-address 0.0.0.0:8765 --web-token SECRET --save-to pictures
       maskclr-edge live 0 --model my-bundle --max-people 1
     """
     from maskclr_edge.live.labeller import LiveSettings, threads_beside_pose
-    from maskclr_edge.live.overlay import Overlay
     from maskclr_edge.live.pipeline import run
     from maskclr_edge.live.pose import open_pose
-    from maskclr_edge.live.recorder import Recorder
     from maskclr_edge.live.sources import open_source
-    from maskclr_edge.live.view import DrawnView, PictureSink, RecordSink, View
     from maskclr_edge.runtime import Classifier
     from maskclr_edge.runtime.importance import JointImportance
 
-    screen = console(json_to)
+    options, screen = ViewOptions(**shown), console(json_to)
     settings = LiveSettings(window_s=window, hz=hz, most=max_people)
     with contextlib.ExitStack() as stack:
         opened = open_source(source, layout=layout, resolution_wh=size_wh(resolution), name=name)
@@ -97,27 +90,23 @@ def command(
         needs_pose = opened.layout is None and pose != "none"
         estimator = stack.enter_context(open_pose(pose, max_people)) if needs_pose else None
         shown_as = opened.layout or (estimator.layout if estimator else None)
-        views: list[View] = []
-        sinks: list[PictureSink] = []
-        if record and shown_as:
-            overlay = Overlay(opened.resolution_wh, shown_as)
-            sinks.append(RecordSink(stack.enter_context(Recorder(record, overlay.size_wh, opened.fps))))
-            views.append(DrawnView(overlay, sinks))
-        looks = JointImportance(model) if importance else None
-        write = stack.enter_context(_log(log))
-        report = stack.enter_context(progress("frames"))
+        looks = JointImportance(model) if options.importance else None
+        open_now = stack.enter_context(open_views(options, opened, shown_as, classifier.contract.class_names))
+        report = None if options.terminal else stack.enter_context(progress("frames"))
 
         def change(event: "LabelChange") -> None:
-            screen.print(_line(event), markup=False)
-            write(event)
+            if not options.terminal:
+                screen.print(_line(event), markup=False)
+            for told in open_now.told:
+                told(event)
 
         summary = run(
             opened, classifier, estimator, settings,
-            realtime=realtime, importance=looks, views=views, change=change, progress=report,
+            realtime=realtime, importance=looks, views=open_now.views, change=change, progress=report,
         )  # fmt: skip
-    _report(summary, record, json_to)
+    _report(summary, options.record, json_to)
     if json_to:
-        write_json(json_to, asdict(summary) | {"source": opened.name, "recorded": record})
+        write_json(json_to, asdict(summary) | {"source": opened.name, "recorded": options.record})
 
 
 def size_wh(text: str | None) -> tuple[int, int] | None:
@@ -128,16 +117,6 @@ def size_wh(text: str | None) -> tuple[int, int] | None:
     if not cross or not width.isdigit() or not height.isdigit():
         raise click.BadParameter(f"{text!r} is not WIDTHxHEIGHT, as in 1920x1080", param_hint="--resolution")
     return int(width), int(height)
-
-
-@contextlib.contextmanager
-def _log(path: str | None) -> Iterator[Any]:
-    """A writer of JSON lines, each on disk before the next; one that does nothing without a path."""
-    if path is None:
-        yield lambda event: None
-        return
-    with Path(path).open("w", encoding="utf-8", buffering=1) as file:
-        yield lambda event: file.write(json.dumps(asdict(event)) + "\n")
 
 
 def _line(event: "LabelChange") -> str:
