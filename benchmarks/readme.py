@@ -189,6 +189,57 @@ def precision_speed(results: dict[str, Any]) -> str:
     return markdown_table(headers, rows, "rllrr")
 
 
+def performance(results: dict[str, Any]) -> str:
+    """How many times as long each peer takes as ours, by clip length; then what ours takes."""
+    rows = results["rows"]
+    lengths = sorted({row["frames"] for row in rows})
+    found = {(row["peer"], row["slots"], row["frames"]): row for row in rows}
+    lines = []
+    for peer, slots in dict.fromkeys((row["peer"], row["slots"]) for row in rows):
+        given = "" if peer.startswith("ours") else "and the padded second" if slots == 2 else "alone"
+        cells = [found.get((peer, slots, frames)) for frames in lengths]
+        lines.append([peer, given, *(_times(cell) for cell in cells)])
+    ours = [
+        statistics.median(row["ours"]["p50_ms"] for row in rows if row["frames"] == frames)
+        for frames in lengths
+    ]
+    lines.append(["**ours, p50 ms**", "", *(f"**{value:.1f}**" for value in ours)])
+    headers = ["instead of ours", "one person", *(f"T={frames}" for frames in lengths)]
+    table = markdown_table(headers, lines, "ll" + "r" * len(lengths))
+    notes = ["Times as long as ours in the same turns, with 95 % interval, and p50 in ms."]
+    if peak := results["peak"]:
+        shares = ", ".join(f"{share:.0%} at T={frames}" for frames, share in peak["share"].items())
+        notes.append(
+            f"Ours reaches {shares} of the {peak['gflops']:.0f} G operations/s of the fastest "
+            f"{peak['precision']} matrix product that {peak['library']} does here."
+        )
+    notes += [
+        f"The bundled model in {one['precision']} on {one['runner']} answers as its fp32 on "
+        f"{one['same_percent']:.2f} % of {one['count']} clips."
+        for one in results["agreement"]
+    ]
+    notes += [f"Not run: {name} ({why})." for name, why in results["absent"].items()]
+    return table + "\n\n" + "\n".join(f"- {note}" for note in notes)
+
+
+def _times(row: dict[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    ratio = row["ratio"]
+    interval = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
+    return f"{ratio['value']:.2f}x ({interval}), {row['latency']['p50_ms']:.1f} ms"
+
+
+def compare_gate(results: dict[str, Any]) -> str:
+    """What the gate of `compare` said to equal runs and to slower ones."""
+    of, percent = results["of"], results["slower_percent"]
+    rows = [
+        ["equal to the reference", f"{results['equal_passed']} of {of} passed"],
+        [f"every call {percent:g} % longer", f"{results['slower_caught']} of {of} failed, as they must"],
+    ]
+    return markdown_table(["measured runs", f"gate {results['gate']}"], rows, "lr")
+
+
 def training(results: dict[str, Any]) -> str:
     """Training clips a second of the upstream loop's form and of ours."""
     names = {
@@ -234,6 +285,8 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "folds": ("folds", folds),
     "precision": ("report", precision),
     "precision_speed": ("precision_speed", precision_speed),
+    "performance": ("peers", performance),
+    "compare_gate": ("compare_gate", compare_gate),
     "training": ("training_throughput", training),
     "full_size": ("export_full_size", full_size),
 }

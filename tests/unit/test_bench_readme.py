@@ -40,6 +40,12 @@ def measurement(part: str, frames: int, p50: float) -> dict[str, Any]:
     return {**names, **shape, "latency": latency, "clips_per_second": 1000 / p50, "warmup": warmup}
 
 
+def peer(name: str, slots: int, ratio: float) -> dict[str, Any]:
+    interval = {"value": ratio, "low": 0.9 * ratio, "high": 1.1 * ratio}
+    ours, theirs = ({"p50_ms": value} for value in (36.0, 36.0 * ratio))
+    return {"peer": name, "slots": slots, "frames": 30, "ratio": interval, "latency": theirs, "ours": ours}
+
+
 def robust_cells(clean: float, low: float) -> list[dict[str, Any]]:
     cells = [("clean", 0.0, clean), ("joints", 6.0, low)]
     return [{"corruption": name, "severity": severity, "top1": top1} for name, severity, top1 in cells]
@@ -131,6 +137,17 @@ def results(tmp_path: Path) -> Path:
                 }
             ]
         },
+        "peers": {
+            "rows": [peer("naive export", 2, 10.0), peer("naive export", 1, 5.0), peer("ours, fp32", 2, 2.0)],
+            "absent": {"trtexec": "there is none"},
+            "peak": {"gflops": 1000.0, "library": "openvino", "precision": "int8", "share": {"30": 0.41}},
+            "agreement": [
+                {"runner": "openvino", "precision": "int8", "count": 90, "same_percent": 99.5},
+            ],
+        },
+        "compare_gate": {
+            **{"equal_passed": 20, "slower_caught": 19, "of": 20, "gate": "p50:+5%", "slower_percent": 10.0}
+        },
         "training_throughput": {"median": {"upstream_form": 30.0, "ours": 75.0, "ours_torchrun": 96.0}},
         "export_full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
     }
@@ -161,6 +178,14 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 81.20 | 99.4 |" in filled
     assert "bf16" not in filled
     assert "| 30 | openvino | int8 | 4.20 | 2.60 (2.50 to 2.70) |" in filled
+    assert "| naive export | and the padded second | 10.00x (9.00 to 11.00), 360.0 ms |" in filled
+    assert "| naive export | alone | 5.00x (4.50 to 5.50), 180.0 ms |" in filled
+    assert "| ours, fp32 |  | 2.00x" in filled
+    assert "| **ours, p50 ms** |  | **36.0** |" in filled
+    assert "Ours reaches 41% at T=30 of the 1000 G operations/s" in filled
+    assert "answers as its fp32 on 99.50 % of 90 clips" in filled
+    assert "- Not run: trtexec (there is none)." in filled
+    assert "| every call 10 % longer | 19 of 20 failed, as they must |" in filled
     assert "| joints:6 | 65.0 | 80.0 |" in filled
     assert filled.count("`benchmarks/results/2026-11-24_latency.json`") == 4
 
