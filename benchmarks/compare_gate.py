@@ -67,7 +67,7 @@ def measure(arguments: argparse.Namespace, machine: dict[str, Any]) -> dict[str,
             first = turn * len(names) // arguments.passes
             for name in names[first:] + names[:first]:
                 call = calls[name.split()[0]]
-                timing = time_call(call, Budget(seconds=arguments.seconds))
+                timing = time_call(call, Budget(seconds=arguments.seconds, patience=100))
                 rows[name].append(
                     make_row(
                         timing, part="network", scenario="single-stream", model="bundled", runner=runner.name,

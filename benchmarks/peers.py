@@ -51,6 +51,7 @@ def main() -> int:
     )
     parser.add_argument("--frames", default="30,81,243")
     parser.add_argument("--ours", default="openvino:int8", help="RUNNER:PRECISION to hold the peers to")
+    parser.add_argument("--precision", default="fp32,bf16,int8", help="of the bundle that is made for ours")
     parser.add_argument("--peer", default="", help="only peers whose name has this text")
     parser.add_argument("--seconds", type=float, default=5.0, help="for each row, in turns")
     parser.add_argument("--min-samples", type=int, default=7)
@@ -137,8 +138,9 @@ def prepared(arguments: argparse.Namespace) -> Checkpoint:
     if not bundle.exists():
         print("exporting the bundle", flush=True)
         edge = [sys.executable, "-m", "maskclr_edge", "export", str(path), "--out", str(bundle)]
-        calibration = ["--calibration", arguments.data, "--split", arguments.calibration_split]
-        run_process([*edge, "--precision", "fp32,bf16,int8", *calibration])
+        if "int8" in arguments.precision:
+            edge += ["--calibration", arguments.data, "--split", arguments.calibration_split]
+        run_process([*edge, "--precision", arguments.precision])
     return read_checkpoint(path)
 
 

@@ -6,6 +6,7 @@ blocks of neighbours, or into its passes where there are enough of them, and who
 runs that do not differ would differ as much).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -86,6 +87,13 @@ def shifts(
         )
         for at in range(len(percentiles) + 1)
     ]  # fmt: skip
+
+
+def smallest_p(old_passes: Sequence[int], new_passes: Sequence[int], *, paired: bool, draws: int) -> float:
+    """The least p-value that two runs can have: with few blocks there are few ways to exchange them."""
+    blocks = [int(block_ids(passes).max()) + 1 for passes in (old_passes, new_passes)]
+    ways = 2 ** blocks[0] if paired else math.comb(sum(blocks), blocks[0])
+    return max(2 / ways, 1 / (1 + draws))
 
 
 def _drawn(rng: np.random.Generator, blocks: int) -> npt.NDArray[np.float64]:

@@ -5,6 +5,7 @@ correction over all gated rows, 5 % for the whole comparison. A percentile that 
 a row that is gone, fail too: a gate that cannot be judged has not been passed.
 """
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from maskclr_edge.bench.blocks import DRAWS, PASSES, Shift, shifts
+from maskclr_edge.bench.blocks import DRAWS, PASSES, Shift, shifts, smallest_p
 from maskclr_edge.bench.measurement import KEYS, Measurement
 from maskclr_edge.bench.results import check_result
 from maskclr_edge.bench.statistics import CONFIDENCE, PERCENTILES, bounded
@@ -149,6 +150,7 @@ def compare_results(
         raise DataError("the two results have no row in common; measure the same rows in both")
     # Holm wants p-values below 5 % / tests: fewer draws than that allows could fail nothing, ever
     draws = max(DRAWS, 40 * len(shared) * len(gates))
+    _check_power([(first[key], second[key]) for key in shared], gates, draws, turns)
     rows = [_row_change(first[key], second[key], gates, draws, turns) for key in shared]
     _judge(rows, gates)
     return Comparison(
@@ -205,6 +207,25 @@ def _names(row: Measurement) -> dict[str, Any]:
     return {name: getattr(row, name) for name in KEYS}
 
 
+def _check_power(
+    pairs: Sequence[tuple[Measurement, Measurement]], gates: Sequence[Gate], draws: int, turns: bool
+) -> None:
+    """Refuse a comparison in which no difference, however large, could be told from noise."""
+    needed = (1 - CONFIDENCE) / max(1, len(pairs) * len(gates))
+    for old, new in pairs if gates else ():
+        paired = _are_paired(old, new, turns)
+        if smallest_p(old.passes, new.passes, paired=paired, draws=draws) > needed:
+            more = f"{math.ceil(math.log2(2 / needed))} --passes or more" if paired else "--seconds of more"
+            raise DataError(
+                f"too little was measured to judge {len(pairs)} rows by {len(gates)} gates: "
+                f"{len(old.passes)} passes, {len(old.samples_ms)} samples; bench with {more}, or fewer rows"
+            )
+
+
+def _are_paired(old: Measurement, new: Measurement, turns: bool) -> bool:
+    return turns and len(old.passes) == len(new.passes) >= PASSES
+
+
 def _row_change(
     old: Measurement, new: Measurement, gates: Sequence[Gate], draws: int, turns: bool
 ) -> RowChange:
@@ -213,7 +234,7 @@ def _row_change(
     found = shifts(
         np.array(old.samples_ms), np.array(new.samples_ms), old.passes, new.passes,
         [PERCENTILES[name] for name in names], draws=draws,
-        paired=turns and len(old.passes) == len(new.passes) >= PASSES,
+        paired=_are_paired(old, new, turns),
     )  # fmt: skip
     few = min(len(old.samples_ms), len(new.samples_ms))
     changes = [

@@ -19,10 +19,13 @@ _POWER_EVERY_S = 0.05
 
 @dataclass(frozen=True)
 class EnergySensor:
-    """A sensor by its name; ``start`` begins a measurement and gives the function that ends it, in joules."""
+    """A sensor by its name; ``start`` begins a measurement and gives the function that ends it.
+
+    That gives joules, or None where the sensor could not be read all the time.
+    """
 
     name: str
-    start: Callable[[], Callable[[], float]]
+    start: Callable[[], Callable[[], float | None]]
 
 
 @dataclass
@@ -37,8 +40,11 @@ def metered(sensors: list[EnergySensor]) -> Iterator[Energy]:
     """Measure what a block of code uses; the result is filled in when it ends."""
     result = Energy()
     ends = {sensor.name: sensor.start() for sensor in sensors}
-    yield result
-    result.joules.update({name: end() for name, end in ends.items()})
+    try:
+        yield result
+    finally:
+        found = {name: end() for name, end in ends.items()}
+        result.joules.update({name: joules for name, joules in found.items() if joules is not None})
 
 
 def find_sensors(root: Path = Path("/sys")) -> tuple[list[EnergySensor], list[str]]:
@@ -96,19 +102,24 @@ def _ina3221(root: Path) -> tuple[list[EnergySensor], str | None]:
     return [EnergySensor(f"INA3221 {name}", _power(*files)) for name, files in chosen.items()], None
 
 
-def _power(volts: Path, amperes: Path) -> Callable[[], Callable[[], float]]:
+def _power(volts: Path, amperes: Path) -> Callable[[], Callable[[], float | None]]:
     """Power read twenty times a second on a thread, and added up."""
 
-    def start() -> Callable[[], float]:
-        joules, stop = [0.0], threading.Event()
+    def start() -> Callable[[], float | None]:
+        joules: list[float | None] = [0.0]
+        stop = threading.Event()
 
         def read() -> None:
             last = time.perf_counter()
             while True:
                 ended = stop.wait(_POWER_EVERY_S)
-                watts = int(volts.read_text()) * int(amperes.read_text()) / 1e6
+                try:
+                    watts = int(volts.read_text()) * int(amperes.read_text()) / 1e6
+                except (OSError, ValueError):
+                    joules[0] = None  # half a measurement is none
+                    return
                 now = time.perf_counter()
-                joules[0] += watts * (now - last)
+                joules[0] = (joules[0] or 0.0) + watts * (now - last)
                 last = now
                 if ended:
                     return
@@ -116,7 +127,7 @@ def _power(volts: Path, amperes: Path) -> Callable[[], Callable[[], float]]:
         thread = threading.Thread(target=read, daemon=True)
         thread.start()
 
-        def end() -> float:
+        def end() -> float | None:
             stop.set()
             thread.join()
             return joules[0]

@@ -17,6 +17,7 @@ from maskclr_edge.page import chart, heading, html_page, html_table, paragraph
 #: lines that can be told apart in one plot, and bars that a reader still looks through
 _LINES, _BARS = 7, 40
 _TOO_FEW = "–"
+_AXIS = "latency in ms, logarithmic; upwards the share of queries that took no longer"
 
 
 def bench_markdown(suite: Suite, document: Mapping[str, Any]) -> str:
@@ -123,7 +124,12 @@ def _plots(rows: Sequence[Measurement]) -> list[str]:
         if some[0].scenario != SERVER:
             lines = [(name(row), np.array(row.samples_ms)) for row in some]
             says = f"distribution of latencies, T={shape[0]}, {shape[1]} in view"
-            parts.append(chart(distribution_chart(lines, "ms, share of queries at or below"), says))
+            parts.append(
+                chart(
+                    distribution_chart(lines, _AXIS),
+                    says,
+                )
+            )
     return parts
 
 

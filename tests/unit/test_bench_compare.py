@@ -88,6 +88,20 @@ def test_turns_cancel_what_slows_a_pass_down() -> None:
     assert not compare_results(old, old, gate, turns=True).failures
 
 
+def test_too_few_passes_for_so_many_rows_are_refused() -> None:
+    """Eight pairs can be no less likely than one in 128: with seven rows nothing would ever fail."""
+    passes = [join_passes([row(latencies(seed, 40), frames=t) for seed in range(8)]) for t in range(1, 8)]
+    document = result(*passes)
+    gate = [parse_gate("p50:+5%")]
+    with pytest.raises(DataError, match=r"judge 7 rows by 1 gates: 8 passes.*bench with 9 --passes or more"):
+        compare_results(document, document, gate, turns=True)
+    assert not compare_results(result(*passes[:6]), result(*passes[:6]), gate, turns=True).failures
+    assert not compare_results(document, document, turns=True).failures
+    lone = result(row(latencies(1, 3)))
+    with pytest.raises(DataError, match="bench with --seconds of more"):
+        compare_results(lone, lone, gate)
+
+
 def test_what_cannot_be_judged_has_not_passed() -> None:
     few = result(row(latencies(1, 50)))
     assert "too few samples for p99" in judged(few, few, "p99:+5%").failures[0]

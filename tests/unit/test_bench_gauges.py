@@ -55,6 +55,16 @@ def test_a_jetson_is_read_at_its_input(tmp_path: Path) -> None:
     assert 0.5 * 10 * 0.12 < energy.joules["INA3221 VDD_IN"] <= 10 * seconds  # 10 W
 
 
+def test_a_sensor_that_fails_gives_nothing(tmp_path: Path) -> None:
+    chip = tmp_path / "bus" / "i2c" / "drivers" / "ina3221" / "1-0040" / "hwmon" / "hwmon1"
+    for name in ("in1_label", "in1_input", "curr1_input"):
+        write(chip / name, "broken\n")
+    found, _ = find_sensors(tmp_path)
+    with metered(found) as energy:
+        pass
+    assert energy.joules == {}
+
+
 def test_what_is_not_there_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sensors, "available", lambda name: False)
     found, reasons = find_sensors(tmp_path)

@@ -44,19 +44,6 @@ def test_a_peer_computes_the_network(peer, slots, random_checkpoint):
     assert error < (0.1 if "bf16" in peer.name else 1e-4)
 
 
-@pytest.mark.full
-@pytest.mark.parametrize(
-    "peer", [peer for peer in peer_nets.peers() if "compile" in peer.name], ids=lambda peer: peer.name
-)
-def test_a_compiled_peer_computes_the_network(peer, random_checkpoint):
-    checkpoint, given = random_checkpoint(), clips(1)
-    with torch.inference_mode():
-        expected = build_model(checkpoint)(torch.from_numpy(given)).numpy()
-    with peer.open(peer_nets.Setting(checkpoint, 7, 1, 1)) as call:
-        error = np.abs(call(given) - expected).max() / np.abs(expected).max()
-    assert error < (0.1 if "bf16" in peer.name else 1e-4)
-
-
 def test_what_cannot_run_here_has_its_reason():
     missing = peer_nets.absent()
     assert all(missing.values())
