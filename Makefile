@@ -11,7 +11,7 @@ PINS    := pyproject.toml setup.py constraints.txt
 # One thread per process: pytest runs two processes beside each other.
 PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-full lint format type bench bench-readme clean
+.PHONY: help demo test test-full gpu-test lint format type bench bench-readme clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -24,6 +24,10 @@ test: $(VENV)/.dev ## Run the tests: under ten minutes on two cores.
 
 test-full: $(VENV)/.dev ## Run the slower checks: full-size model, builder matrix, fuzzing.
 	@$(PYTEST) -m "(full or hypothesis) and not gpu" --hypothesis-profile=full $(ARGS)
+
+gpu-test: $(VENV)/.dev ## Run the checks that need an NVIDIA GPU; each says why where it cannot.
+	@$(PIP) -c $(VENV)/constraints.txt cuda-bindings
+	@$(BIN)/python -m pytest -m gpu -s tests/gpu $(ARGS)
 
 lint: $(VENV)/.dev ## Check style and formatting.
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .

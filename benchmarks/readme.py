@@ -260,6 +260,33 @@ def _part(row: dict[str, Any]) -> str:
     return str(row.get("part", row["scenario"]))
 
 
+def trt_overhead(results: dict[str, Any]) -> str:
+    """What the TensorRT runner costs a call in Python, and what is left over."""
+    rows = [
+        [
+            row["release"], row["layer"], "yes" if row["cuda_graphs"] else "no", str(row["persons"]),
+            f"{row['p10_us']:.0f}", f"{row['p50_us']:.0f}", str(row["allocated_or_made"]),
+        ]
+        for row in results["steady"]
+    ]  # fmt: skip
+    headers = ["TensorRT", "CUDA through", "graphs", "persons", "p10 µs", "p50 µs", "allocated in all calls"]
+    table = markdown_table(headers, rows, "lllrrrr")
+    calls = sum(entry["calls"] for entry in results["leaks"])
+    taken = sum(
+        entry["after_all"]["allocations"] - entry["after_100"]["allocations"] for entry in results["leaks"]
+    )
+    left = sum(
+        max(0, entry["closed"][name] - entry["opened"].get(name, 0))
+        for entry in results["leaks"]
+        for name in entry["closed"]
+        if name != "allocations"
+    )
+    return (
+        f"{table}\n\nPyCUDA was built without optimisation. Over {calls} calls with changing shapes: "
+        f"{taken} allocations after each runner's first 100 calls, {left} objects left once it was closed."
+    )
+
+
 def _percent(share: float | None) -> str:
     return "" if share is None else f"{100 * share:.1f}"
 
@@ -288,6 +315,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "performance": ("peers", performance),
     "compare_gate": ("compare_gate", compare_gate),
     "training": ("training_throughput", training),
+    "trt_overhead": ("trt_overhead", trt_overhead),
     "full_size": ("export_full_size", full_size),
 }
 

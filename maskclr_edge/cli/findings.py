@@ -87,8 +87,32 @@ def package_findings(answers: dict[str, dict[str, Any]], around: Surroundings) -
         _package(answers, "cv2", _video, _extra("live"), label="OpenCV", why="to read video"),
     ]
     if around.nvidia:
-        findings.append(_package(answers, "pycuda", lambda a: f"{a['gpus']} GPUs", _extra("tensorrt")))
+        findings.append(cuda_finding(answers["pycuda"], answers["cuda.bindings"]))
     return findings
+
+
+def cuda_finding(pycuda: dict[str, Any], bindings: dict[str, Any]) -> Finding:
+    """What the TensorRT runners reach the GPU through: PyCUDA, or cuda-python, which also has graphs."""
+    name, facts = "CUDA in Python", {"pycuda": pycuda, "cuda.bindings": bindings}
+    if "version" in pycuda:
+        what, advice = f"PyCUDA {pycuda['version']}, {pycuda['gpus']} GPUs", ""
+        if "version" in bindings:
+            what += f"; graphs by cuda-bindings {bindings['version']}"
+        else:
+            advice = "for CUDA graphs: pip install cuda-bindings"
+        return Finding(name, "yes", what, advice, facts)
+    if not probe.missing(pycuda, "pycuda"):
+        advice = "pip install --force-reinstall --no-cache-dir pycuda, or without it: cuda-bindings"
+        return Finding(name, "broken", pycuda["error"], advice, facts)
+    if "version" in bindings:
+        return Finding(
+            name, "yes", f"cuda-bindings {bindings['version']}, {bindings['gpus']} GPUs", "", facts
+        )
+    if not probe.missing(bindings, "cuda") and not probe.missing(bindings, "cuda.bindings"):
+        return Finding(
+            name, "broken", bindings["error"], "pip install --force-reinstall cuda-bindings", facts
+        )
+    return Finding(name, "no", "not installed", _extra("tensorrt"), facts)
 
 
 def tensorrt_finding(answer: dict[str, Any], around: Surroundings, installed: dict[str, str]) -> Finding:

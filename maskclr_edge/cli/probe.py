@@ -35,6 +35,7 @@ QUESTIONS = {
     "torch": "{'version': m.__version__, 'cuda': m.version.cuda, 'gpu': m.cuda.is_available()}",
     "tensorrt": "{'version': m.__version__}",
     "pycuda": "{'version': m.VERSION_TEXT, 'gpus': count(m)}",
+    "cuda.bindings": "{'version': m.__version__, 'gpus': driver_count(m)}",
     "mediapipe": "{'version': m.__version__, 'models': sorted(file.name for file in"
     " pathlib.Path(m.__file__).parent.glob('modules/pose_*/*.tflite'))}",
     "cv2": "{'version': m.__version__, 'gstreamer':"
@@ -46,6 +47,12 @@ def count(m):
     import pycuda.driver
     pycuda.driver.init()
     return pycuda.driver.Device.count()
+def driver_count(m):
+    from cuda.bindings import driver
+    error, = driver.cuInit(0)
+    if error:
+        raise RuntimeError(driver.cuGetErrorString(error)[1].decode())
+    return driver.cuDeviceGetCount()[1]
 print(json.dumps({question}))
 """
 

@@ -79,10 +79,16 @@ class Runner(ABC):
         and EngineError when the backend fails or the runner is closed.
         """
         clips = self._check(clips)
-        with self._running_call():
-            chunks = [clips[start : start + CLIPS_AT_ONCE] for start in range(0, len(clips), CLIPS_AT_ONCE)]
-            logits = [self._infer_chunk(chunk) for chunk in chunks]
-        return logits[0] if len(logits) == 1 else np.concatenate(logits)
+        self._begin_call()
+        try:
+            if len(clips) <= CLIPS_AT_ONCE:
+                return self._infer_chunk(clips)
+            starts = range(0, len(clips), CLIPS_AT_ONCE)
+            return np.concatenate(
+                [self._infer_chunk(clips[start : start + CLIPS_AT_ONCE]) for start in starts]
+            )
+        finally:
+            self._end_call()
 
     def infer_each(self, clips: Sequence[npt.NDArray[Any]]) -> Floats:
         """Logits (N, K) float32 of N clips (M, T, 17, 3) of different lengths, in their order.
@@ -150,15 +156,22 @@ class Runner(ABC):
 
     @contextmanager
     def _running_call(self) -> Iterator[None]:
+        self._begin_call()
+        try:
+            yield
+        finally:
+            self._end_call()
+
+    def _begin_call(self) -> None:
         with self._state:
             if self._closed:
                 raise EngineError(f"the {self.name} runner is closed; open another one")
             self._running += 1
-        try:
-            yield
-        finally:
-            with self._state:
-                self._running -= 1
+
+    def _end_call(self) -> None:
+        with self._state:
+            self._running -= 1
+            if self._closed:  # only close() waits
                 self._state.notify_all()
 
     def _check(self, clips: npt.NDArray[Any]) -> Floats:
@@ -182,15 +195,14 @@ class Runner(ABC):
             present = clips.reshape(count, persons, -1).any(axis=2)  # (N, M)
         else:
             present = np.ones((count, persons), dtype=bool)
-        everyone = bool(present.all())
-        if everyone and persons == slots:
+        there = present.nonzero()  # clips and slots of those who are there
+        if len(there[0]) == count * slots:
             packed = clips.reshape(count * slots, frames, 17, 3)
             return self._head(self._encode_chunks(packed).reshape(count, slots, -1))
         features = np.empty((count, slots, self.config.feature_size), np.float32)
         features[:] = self._absent_features(frames)
-        if present.any():
-            # slots beyond the clips' persons stay absent
-            features[:, :persons][present] = self._encode_chunks(clips[present])  # (P, F)
+        if len(there[0]):
+            features[there] = self._encode_chunks(clips[there])  # (P, F)
         return self._head(features)
 
     def _encode_chunks(self, persons: Floats) -> Floats:

@@ -1,6 +1,8 @@
 """Bundles on NVIDIA GPUs: engines of TensorRT and TensorRT-RTX, run by one code path."""
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 import numpy as np
@@ -41,6 +43,9 @@ class TensorRtRunner(Runner):
         self._idle: list[Lane] = []
         self._lanes: list[Lane] = []
         self._free = threading.Condition()
+        self._waiting = 0
+        #: the lane that a thread has at the moment
+        self._mine = threading.local()
         self._engines: dict[str, Engine] = {}
         self._recorder = GraphRecorder() if graphs and available("cuda.bindings") else None
         self._gpu = open_gpu(layer)
@@ -86,20 +91,18 @@ class TensorRtRunner(Runner):
         """
         shape = (persons, frames, self.config.num_joints, 3)
         array = np.random.default_rng(0).uniform(-1, 1, shape).astype(np.float32)
-        with self._running_call():
-            lane = self._take()
-            try:
-                with self._gpu.current():
-                    parts = lane.parts_ms("encoder", array)
-            except self._failures as error:
-                raise EngineError(f"{self.name} failed on {shape}: {first_line(error)}") from error
-            finally:
-                self._give(lane)
+        with self._running_call(), self._lane(array) as lane:
+            parts = lane.parts_ms("encoder", array)
         return dict(zip(("copy_in_ms", "compute_ms", "copy_out_ms"), parts, strict=True))
 
     def graphs(self) -> list[dict[str, object]]:
         """For each lane the number of graphs by role, or why there are none."""
         return [lane.graphs() for lane in self._lanes]
+
+    def _infer_chunk(self, clips: Floats) -> Floats:
+        """One lane and one push of the context for all that a chunk needs: encoder, absent persons, head."""
+        with self._lane(clips):
+            return super()._infer_chunk(clips)
 
     def _encode(self, persons: Floats) -> Floats:
         return self._run("encoder", persons)
@@ -115,40 +118,64 @@ class TensorRtRunner(Runner):
 
     def _run(self, role: str, array: Floats) -> Floats:
         """One engine's output, in as many calls as its profiles make necessary."""
+        lane: Lane | None = getattr(self._mine, "lane", None)
+        if lane is None:
+            with self._lane(array):
+                return self._run(role, array)
         rows = self._engines[role].rows(array.shape)
+        if len(array) <= rows:
+            return lane.run(role, array)
+        pieces = [array[start : start + rows] for start in range(0, len(array), rows)]
+        return np.concatenate([lane.run(role, piece) for piece in pieces])
+
+    @contextmanager
+    def _lane(self, array: Floats) -> Iterator[Lane]:
+        """A lane for this thread, with the context current. What fails inside is an EngineError."""
         lane = self._take()
         try:
+            self._mine.lane = lane
             with self._gpu.current():
-                if len(array) <= rows:
-                    return lane.run(role, array)
-                pieces = [array[start : start + rows] for start in range(0, len(array), rows)]
-                return np.concatenate([lane.run(role, piece) for piece in pieces])
+                yield lane
         except self._failures as error:
-            raise EngineError(f"{self.name} failed on {role} {array.shape}: {first_line(error)}") from error
+            raise EngineError(f"{self.name} failed on {array.shape}: {first_line(error)}") from error
         finally:
+            self._mine.lane = None
             self._give(lane)
 
     def _take(self) -> Lane:
         """An idle lane, the last used first; a new one where there may be another."""
+        try:
+            return self._idle.pop()  # one step of the interpreter, so no lock
+        except IndexError:
+            pass
         with self._free:
-            self._free.wait_for(lambda: self._idle or len(self._lanes) < self._most_lanes)
+            self._waiting += 1
+            try:
+                self._free.wait_for(lambda: self._idle or len(self._lanes) < self._most_lanes)
+            finally:
+                self._waiting -= 1
             if self._idle:
                 return self._idle.pop()
-            try:
-                with self._gpu.current():
-                    lane = Lane(self._gpu, self._engines, self._recorder, self._without_graphs)
-            except self._no_room as error:
-                raise EngineError(
-                    f"{self.name}: no room on {self._gpu.name} for lane {len(self._lanes) + 1} "
-                    f"({first_line(error)}); give it fewer with --threads 1, or free GPU memory"
-                ) from error
-            self._lanes.append(lane)
-            return lane
+            return self._make_lane()
+
+    def _make_lane(self) -> Lane:
+        """Another lane. Raises EngineError where there is no room for it."""
+        try:
+            with self._gpu.current():
+                lane = Lane(self._gpu, self._engines, self._recorder, self._without_graphs)
+        except self._no_room as error:
+            raise EngineError(
+                f"{self.name}: no room on {self._gpu.name} for lane {len(self._lanes) + 1} "
+                f"({first_line(error)}); give it fewer with --threads 1, or free GPU memory"
+            ) from error
+        self._lanes.append(lane)
+        return lane
 
     def _give(self, lane: Lane) -> None:
-        with self._free:
-            self._idle.append(lane)
-            self._free.notify()
+        self._idle.append(lane)
+        if self._waiting:  # whoever waits has said so before it looked at the idle ones
+            with self._free:
+                self._free.notify()
 
     def _without_graphs(self, reason: str) -> None:
         """Say in ``details`` that graphs were wanted and are not used."""

@@ -80,10 +80,12 @@ class TensorRt:
             return engine.create_execution_context(alone)
         # TensorRT-RTX compiles a shape's kernels as the shape comes. By default it does so in the background
         # and runs slow ones meanwhile, which a captured graph would keep for good.
-        config: Any = engine.create_runtime_config()
+        with_config: Any = engine  # TensorRT 10.3 has no such thing
+        config = with_config.create_runtime_config()
         config.set_execution_context_allocation_strategy(alone)
         config.dynamic_shapes_kernel_specialization_strategy = kinds.EAGER
-        return engine.create_execution_context(config)
+        made: tensorrt.IExecutionContext | None = with_config.create_execution_context(config)
+        return made
 
     def select_profile(self, context: "tensorrt.IExecutionContext", index: int, stream: int) -> bool:
         """Put a context on a profile, and say whether that went well.
@@ -100,6 +102,11 @@ class TensorRt:
         """Whether a CUDA graph can be made of a context; TensorRT-RTX can tell, TensorRT has to be tried."""
         ask = getattr(context, "is_stream_capturable", None)
         return True if ask is None else bool(ask(stream))
+
+
+def sizes(shape: "tensorrt.Dims") -> tuple[int, ...]:
+    """A shape as the API gives it, as numbers; -1 where it is dynamic."""
+    return tuple(int(shape[axis]) for axis in range(len(shape)))
 
 
 def load_tensorrt(flavour: str) -> TensorRt:

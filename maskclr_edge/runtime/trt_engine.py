@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from maskclr_edge.errors import BundleError, EngineError, ShapeError
 from maskclr_edge.runtime.bundle import Artifact, Bundle
 from maskclr_edge.runtime.gpu import Gpu
-from maskclr_edge.runtime.trt_api import TensorRt
+from maskclr_edge.runtime.trt_api import TensorRt, sizes
 
 if TYPE_CHECKING:
     import tensorrt
@@ -160,7 +160,7 @@ class Engine:
         del self._engine, self._runtime
 
     def _shape(self, name: str) -> list[int | None]:
-        return [None if size < 0 else int(size) for size in self._engine.get_tensor_shape(name)]
+        return [None if size < 0 else size for size in sizes(self._engine.get_tensor_shape(name))]
 
     def _read_profiles(self) -> tuple[Profile, ...]:
         engine = self._engine
@@ -169,7 +169,7 @@ class Engine:
         found = []
         for index in range(engine.num_optimization_profiles):
             shapes = engine.get_tensor_profile_shape(self.source, index)
-            found.append(Profile(index, *(tuple(map(int, shape)) for shape in shapes)))
+            found.append(Profile(index, *map(sizes, shapes)))
         return tuple(found)
 
 

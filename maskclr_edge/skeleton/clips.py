@@ -23,7 +23,7 @@ def check_clips(clips: Any, *, max_frames: int = MAX_FRAMES, max_persons: int = 
         array = np.asarray(clips)
     except ValueError as error:
         raise ShapeError(f"clips are a ragged sequence, {_EXPECTED}; stack them with np.stack") from error
-    if not (np.issubdtype(array.dtype, np.floating) or np.issubdtype(array.dtype, np.integer)):
+    if array.dtype.kind not in "fiu":  # floating point, integers of either sign
         raise ShapeError(
             f"clips have dtype {array.dtype}, expected float32 numbers; convert with .astype('float32')"
         )
@@ -51,9 +51,10 @@ def check_clips(clips: Any, *, max_frames: int = MAX_FRAMES, max_persons: int = 
             f"clips have {frames} frames, expected {_span(max_frames)}; "
             "resample them with resample_indices() or preprocess()"
         )
-    # an overflow to infinity is reported below as what it is
-    with np.errstate(over="ignore"):
-        array = np.ascontiguousarray(array, dtype=np.float32)
+    if array.dtype != np.float32 or not array.flags.c_contiguous:
+        # an overflow to infinity is reported below as what it is
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(array, dtype=np.float32)
     if not np.isfinite(array).all():
         clip, person, frame, joint, _ = np.argwhere(~np.isfinite(array))[0]
         raise ShapeError(

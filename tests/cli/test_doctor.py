@@ -105,6 +105,33 @@ ABSENT = {"error": "ModuleNotFoundError: No module named 'tensorrt'"}
 RTX_3060 = [{"name": "NVIDIA GeForce RTX 3060"}]
 
 
+NO_PYCUDA = {"error": "ModuleNotFoundError: No module named 'pycuda'"}
+NO_BINDINGS = {"error": "ModuleNotFoundError: No module named 'cuda'"}
+PYCUDA, BINDINGS = {"version": "2026.1", "gpus": 1}, {"version": "12.9.4", "gpus": 1}
+
+
+@pytest.mark.parametrize(
+    ("pycuda", "bindings", "state", "words"),
+    [
+        (PYCUDA, BINDINGS, "yes", "PyCUDA 2026.1, 1 GPUs; graphs by cuda-bindings 12.9.4"),
+        (PYCUDA, NO_BINDINGS, "yes", "for CUDA graphs: pip install cuda-bindings"),
+        (NO_PYCUDA, BINDINGS, "yes", "cuda-bindings 12.9.4, 1 GPUs"),
+        (NO_PYCUDA, NO_BINDINGS, "no", "pip install 'maskclr-edge[tensorrt]'"),
+        ({"error": "ImportError: libcuda.so.1: no such file"}, BINDINGS, "broken", "libcuda.so.1"),
+        (
+            NO_PYCUDA,
+            {"error": "RuntimeError: no CUDA-capable device is detected"},
+            "broken",
+            "no CUDA-capable",
+        ),
+    ],
+)
+def test_what_engines_reach_the_gpu_through(pycuda: Any, bindings: Any, state: str, words: str) -> None:
+    finding = findings.cuda_finding(pycuda, bindings)
+    assert finding.state == state
+    assert words in f"{finding.what} {finding.advice}"
+
+
 @pytest.mark.parametrize(
     ("answer", "around", "installed", "state", "words"),
     [

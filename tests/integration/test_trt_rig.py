@@ -54,25 +54,13 @@ def answers(tmp_path_factory: pytest.TempPathFactory, tiny_bundle_maker: Any) ->
     return ask
 
 
-def _command(release: str, layer: str, bundle: Path) -> list[str]:
-    """The program of the checks. Skips where the rig cannot be had."""
+def _run(release: str, layer: str, bundle: Path, *flags: str) -> dict[str, str]:
     try:
-        sites = [stand_in.cuda_python()]
-        if layer == "pycuda":
-            sites.insert(0, stand_in.pycuda())
-        rig, libcuda = stand_in.rig(release), stand_in.libcuda(sites[0] if layer == "pycuda" else None)
+        words = stand_in.command("checks.py", release, layer, bundle)
     except stand_in.Unavailable as reason:
         pytest.skip(str(reason))
-    return [
-        *(sys.executable, "-W", "error", str(RIG / "checks.py"), "--shared", str(stand_in.SHARED)),
-        *("--rig", str(rig), "--libcuda", str(libcuda), "--layer", layer, "--bundle", str(bundle)),
-        *(word for site in sites for word in ("--site", str(site))),
-    ]
-
-
-def _run(release: str, layer: str, bundle: Path, *flags: str) -> dict[str, str]:
     done = subprocess.run(
-        [*_command(release, layer, bundle), *flags],
+        [*words, *flags],
         capture_output=True, text=True, check=False, timeout=550,
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(RIG.parents[1])},
     )  # fmt: skip
@@ -103,6 +91,66 @@ def test_with_pycuda(answers: Answers, release: str) -> None:
 def test_ten_thousand_calls_with_changing_shapes_leak_nothing(answers: Answers, layer: str) -> None:
     name = "leaks_over_calls_with_changing_shapes"
     assert answers("11.4", layer, "--only", name, "--calls", "10000") == {name: "ok"}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("release", RELEASES)
+def test_the_code_fits_the_types_of_each_release(tmp_path: Path, release: str) -> None:
+    """mypy against .pyi files generated from the bindings, for all that touches TensorRT."""
+    pytest.importorskip("mypy")
+    try:
+        stubs = stand_in.stubs(release)
+    except stand_in.Unavailable as reason:
+        pytest.skip(str(reason))
+    config = tmp_path / "mypy.ini"
+    config.write_text(
+        "[mypy]\nstrict = True\npython_version = 3.10\nignore_missing_imports = True\n"
+        "[mypy-tensorrt.*]\nignore_errors = True\n"
+    )
+    wrong = tmp_path / "wrong.py"  # that the types are read at all
+    wrong.write_text(
+        "import tensorrt\ndef f(c: tensorrt.IExecutionContext) -> None:\n    c.set_binding_shape(0)\n"
+    )
+    sources = sorted(
+        str(file)
+        for part in ("runtime", "deploy")
+        for file in (RIG.parents[1] / "maskclr_edge" / part).glob("*.py")
+        if "import tensorrt" in file.read_text()
+    )
+
+    mypy = (sys.executable, "-m", "mypy", "--config-file", str(config))
+
+    def check(*files: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [*mypy, "--cache-dir", str(tmp_path), *files],
+            capture_output=True, text=True, check=False, cwd=RIG.parents[1],
+            env={**os.environ, "MYPYPATH": str(stubs)},
+        )  # fmt: skip
+
+    assert 'has no attribute "set_binding_shape"' in check(str(wrong)).stdout
+    assert len(sources) > 3
+    done = check(*sources)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("layer", ["cuda-python", "pycuda"])
+def test_what_is_run_on_gpus_runs_on_the_stand_in(layer: str) -> None:
+    """The tests of ``make gpu-test`` themselves, as far as they need no engine."""
+    try:
+        sites = [stand_in.cuda_python(), *([stand_in.pycuda()] if layer == "pycuda" else [])]
+        libcuda = stand_in.libcuda(sites[1] if layer == "pycuda" else None)
+    except stand_in.Unavailable as reason:
+        pytest.skip(str(reason))
+    words = ["-m", "gpu", "tests/gpu/test_gpu_layer.py", "-k", layer]
+    path = ":".join(map(str, [RIG.parents[1], *sites]))
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words],
+        capture_output=True, text=True, check=False, cwd=RIG.parents[1],
+        env={**os.environ, "LD_PRELOAD": str(libcuda), "PYTHONPATH": path},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "4 passed" in done.stdout, done.stdout
 
 
 def test_a_machine_without_a_gpu(tiny_bundle: Any) -> None:

@@ -40,6 +40,7 @@ class Bench:
     """The rig, the bundled model as a bundle with engines, and a runner opener."""
 
     def __init__(self, arguments: argparse.Namespace) -> None:
+        sys.path[:0] = [str(Path(__file__).parent), *map(str, arguments.site)]
         from fake_engine import Rig
 
         self.rig = Rig(arguments.shared, arguments.rig, arguments.libcuda)
@@ -468,17 +469,24 @@ def check_times_by_events(bench: Bench) -> None:
 CHECKS = {name[6:]: function for name, function in globals().items() if name.startswith("check_")}
 
 
-def main() -> None:
-    """Run the checks that were asked for and print what came of them."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def parser_of_the_rig(description: str | None) -> argparse.ArgumentParser:
+    """The options that every program on the rig takes."""
+    parser = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     for name in ("--shared", "--rig", "--libcuda", "--bundle"):
         parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--site", type=Path, action="append", default=[])
     parser.add_argument("--layer", required=True)
-    parser.add_argument("--only", choices=CHECKS, action="append")
     parser.add_argument("--calls", type=int, default=300)
+    return parser
+
+
+def main() -> None:
+    """Run the checks that were asked for and print what came of them."""
+    parser = parser_of_the_rig(__doc__)
+    parser.add_argument("--only", choices=CHECKS, action="append")
     arguments = parser.parse_args()
-    sys.path[:0] = [str(Path(__file__).parent), *map(str, arguments.site)]
     bench = Bench(arguments)
     answers = {}
     for name, check in CHECKS.items():

@@ -9,6 +9,7 @@ import ctypes
 import json
 import math
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,9 @@ class Rig:
         self.log: Any = None
         self._launches: dict[int, Any] = {}
         self._number = 0
-        self._kernel = Kernel(self._compute)
+        self._kernel: Any = Kernel(self._compute)
+        #: time spent in here and not in what is tested
+        self.seconds = 0.0
         self._teach()
         self._learning = False
 
@@ -66,6 +69,10 @@ class Rig:
         """What lives on the stand-in GPU, what happened there, and TensorRT objects that live."""
         found = {name: self.cuda.stand_in_count(index) for index, name in enumerate(COUNTS)}
         return found | {f"alive {kind}": number for kind, number in self.alive.items()}
+
+    def compute_nothing(self) -> None:
+        """Let kernels do nothing, for timing what is around them."""
+        self._kernel = ctypes.cast(self.cuda.stand_in_nothing, ctypes.c_void_p)
 
     def depth(self) -> int:
         """How many CUDA contexts are on this thread's stack."""
@@ -76,6 +83,7 @@ class Rig:
         kinds = ("ICudaEngine", "IExecutionContext", "IRuntime")
 
         def counting(this: Any, slot: int, *rest: Any) -> None:
+            began = time.perf_counter()
             if slot == 1 and fake.kinds.get(this) in kinds:
                 self.alive[fake.kinds.pop(this)] -= 1
                 self._forget(this)
@@ -85,6 +93,7 @@ class Rig:
                 rest[3][0] = rest[3][0] or 1
             if slot == -2:
                 self.alive["IRuntime"] = self.alive.get("IRuntime", 0) + 1
+            self.seconds += time.perf_counter() - began
 
         fake._call = counting
 

@@ -72,6 +72,7 @@ int stand_in_launch(Stream *s, Kernel kernel, P argument) {
     COUNT(LAUNCHES, 1);
     return enqueue(s, (Op){.kind = 1, .kernel = kernel, .argument = argument});
 }
+void stand_in_nothing(P argument) {}
 int stand_in_is_capturing(Stream *s) { return s->capture != NULL; }
 
 /* ---- device and contexts */

@@ -20,6 +20,7 @@ SHARED = HERE.parents[2] / "shared" / "trt_rig"
 #: name of a TensorRT release -> version of its bindings on PyPI
 VERSIONS = {"10.3": "10.3.0", "10.16": "10.16.1.11", "11.4": "11.4.0.106"}
 CUDA_BINDINGS = "12.9.4"
+STUBGEN = "2.5.5"
 
 
 class Unavailable(Exception):
@@ -39,16 +40,10 @@ def rig(release: str) -> Path:
     version = VERSIONS[release]
 
     def make(folder: Path) -> None:
-        wheels = folder.parent / f"{folder.name}.wheels"
-        _pip("download", "--no-deps", "-d", str(wheels), f"tensorrt-cu12-bindings=={version}")
-        _run(
-            sys.executable,
-            str(SHARED / "make_rig.py"),
-            str(next(wheels.glob("*.whl"))),
-            str(folder),
-            "--fake",
-        )
-        shutil.rmtree(wheels)
+        with tempfile.TemporaryDirectory() as wheels:
+            _pip("download", "--no-deps", "-d", wheels, f"tensorrt-cu12-bindings=={version}")
+            wheel = next(Path(wheels).glob("*.whl"))
+            _run(sys.executable, str(SHARED / "make_rig.py"), str(wheel), str(folder), "--fake")
 
     source = (SHARED / "make_rig.py").read_bytes() + (SHARED / "fake_trt.cpp").read_bytes()
     return _cached(f"tensorrt-{version}-{_python()}-{_digest(source)}", make)
@@ -71,22 +66,28 @@ def cuda_python() -> Path:
 
 
 def pycuda() -> Path:
-    """A folder with PyCUDA, built here without a CUDA toolkit: some 90 seconds, once."""
+    """A folder with PyCUDA, built here without a CUDA toolkit and not optimised: some 90 seconds, once."""
     _need_shared()
 
     def make(folder: Path) -> None:
-        tools = folder.parent / f"{folder.name}.tools"  # the script installs into the environment it finds
-        _run(sys.executable, "-m", "venv", str(tools))
-        path = f"{tools / 'bin'}{os.pathsep}{os.environ['PATH']}"
-        _run("sh", str(SHARED / "make_pycuda.sh"), str(folder), PATH=path)
-        shutil.rmtree(tools)
+        with tempfile.TemporaryDirectory() as tools:  # the script installs into the environment it finds
+            python = _environment(Path(tools) / "venv")
+            path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+            _run("sh", str(SHARED / "make_pycuda.sh"), str(folder), PATH=path)
 
     return _cached(f"pycuda-{_python()}-{_digest((SHARED / 'make_pycuda.sh').read_bytes())}", make) / "site"
 
 
-def has_pycuda() -> bool:
-    """Whether PyCUDA was built before."""
-    return any(cache().glob(f"pycuda-{_python()}-*/site"))
+def stubs(release: str) -> Path:
+    """A folder with .pyi files of one release's Python API, for mypy."""
+    wanted = rig(release)
+
+    def make(folder: Path) -> None:
+        with tempfile.TemporaryDirectory() as tools:
+            python = _environment(Path(tools) / "venv", f"pybind11-stubgen=={STUBGEN}")
+            _run(str(python), str(SHARED / "make_stubs.py"), str(wanted), str(folder))
+
+    return _cached(f"stubs-{VERSIONS[release]}-{_python()}-{STUBGEN}", make)
 
 
 def libcuda(site: Path | None) -> Path:
@@ -106,6 +107,28 @@ def libcuda(site: Path | None) -> Path:
         )  # fmt: skip
 
     return _cached(f"libcuda-{_digest((source + rest).encode())}", make) / "libcuda.so.1"
+
+
+def command(script: str, release: str, layer: str, bundle: Path) -> list[str]:
+    """The command line of a program of this folder, on a release of TensorRT and a CUDA layer."""
+    sites = [cuda_python()]
+    if layer == "pycuda":
+        sites.insert(0, pycuda())
+    stand_in_cuda = libcuda(sites[0] if layer == "pycuda" else None)
+    return [
+        *(
+            sys.executable,
+            "-W",
+            "error",
+            str(HERE / script),
+            "--shared",
+            str(SHARED),
+            "--rig",
+            str(rig(release)),
+        ),
+        *("--libcuda", str(stand_in_cuda), "--layer", layer, "--bundle", str(bundle)),
+        *(word for site in sites for word in ("--site", str(site))),
+    ]
 
 
 def _need_shared() -> None:
@@ -131,6 +154,15 @@ def _cached(name: str, make: Callable[[Path], None]) -> Path:
     return folder
 
 
+def _environment(folder: Path, *packages: str) -> Path:
+    """The Python of a new virtual environment with some packages."""
+    _run(sys.executable, "-m", "venv", str(folder))
+    python = folder / "bin" / "python"
+    if packages:
+        _run(str(python), "-m", "pip", "--disable-pip-version-check", "-q", "install", *packages)
+    return python
+
+
 def _pip(*words: str) -> None:
     _run(sys.executable, "-m", "pip", "--disable-pip-version-check", "-q", *words)
 
@@ -138,7 +170,7 @@ def _pip(*words: str) -> None:
 def _run(*words: str, **environment: str) -> str:
     try:
         done = subprocess.run(
-            words, check=True, capture_output=True, text=True, timeout=500, env={**os.environ, **environment}
+            words, check=True, capture_output=True, text=True, timeout=1500, env={**os.environ, **environment}
         )
     except (OSError, subprocess.SubprocessError) as error:
         lines = (getattr(error, "stderr", None) or str(error)).strip().splitlines()

@@ -51,6 +51,15 @@ def robust_cells(clean: float, low: float) -> list[dict[str, Any]]:
     return [{"corruption": name, "severity": severity, "top1": top1} for name, severity, top1 in cells]
 
 
+def trt_overhead() -> dict[str, Any]:
+    names = {"release": "11.4", "layer": "pycuda"}
+    times = {"p10_us": 80.1, "p50_us": 91.6, "p99_us": 900.0, "allocated_or_made": 0}
+    row = {**names, "persons": 1, "cuda_graphs": True, "calls": 9, **times}
+    live = {"pinned": 4, "allocations": 9}
+    leaks = {"calls": 10_000, "after_100": live, "after_all": live, "opened": {}}
+    return {"steady": [row], "leaks": [{**names, **leaks, "closed": {"pinned": 1, "allocations": 9}}]}
+
+
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     runner = {"runner": "onnxruntime", "precision": "fp32"}
@@ -149,6 +158,7 @@ def results(tmp_path: Path) -> Path:
             **{"equal_passed": 20, "slower_caught": 19, "of": 20, "gate": "p50:+5%", "slower_percent": 10.0}
         },
         "training_throughput": {"median": {"upstream_form": 30.0, "ours": 75.0, "ours_torchrun": 96.0}},
+        "trt_overhead": trt_overhead(),
         "export_full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
     }
     for name, result in contents.items():
@@ -173,6 +183,9 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "| ce | 2 | 97.00 ± 1.41 |  |  |  |" in filled
     assert "| MaskCLR | 1 | 97.00 | 1 | 46.9 |  |" in filled
     assert "| mean of folds |  | 92.30 | 91.00 |" in filled
+    assert "| 11.4 | pycuda | yes | 1 | 80 | 92 | 0 |" in filled
+    assert "Over 10000 calls with changing shapes: 0 allocations" in filled
+    assert "1 objects left once it was closed" in filled
     assert "one process a core | 96 | 3.20 |" in filled
     assert "Clean on 90 clips of penn.pkl `val`" in filled
     assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 81.20 | 99.4 |" in filled
