@@ -1,6 +1,7 @@
 """``maskclr-edge record``: actions of your own, from a video or a camera, as a file to train on."""
 
 import contextlib
+import math
 import shlex
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from maskclr_edge.data import AnnotationSet
     from maskclr_edge.live.own_clips import Cut, Prompt
     from maskclr_edge.live.spans import Span
+    from maskclr_edge.live.view import DrawnView
 
 
 @click.command()
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     "--max-people", type=click.IntRange(1, 8), default=4, show_default=True, help="People followed."
 )
 @click.option("--realtime", is_flag=True, help="Play a file by its times, as a camera.")
+@click.option("--headless", is_flag=True, help="No window, though there is a display.")
 @click.option("--layout", help="Joint layout of a recording that does not say.")
 @click.option("--resolution", metavar="WxH", help="Image size of a recording that does not say.")
 @click.option("--name", default="", help="Which recording of an annotation file (.pkl).")
@@ -57,6 +60,7 @@ def command(
     pose: str,
     max_people: int,
     realtime: bool,
+    headless: bool,
     layout: str | None,
     resolution: str | None,
     name: str,
@@ -64,10 +68,10 @@ def command(
 ) -> None:
     """Cut labelled clips of people in SOURCE, and write them as an annotation file that train takes.
 
-    SOURCE is what live takes. With --labels you are told what to do and when, so that nobody has to touch the
-    keyboard; with --spans a file says what was done when, as seconds or minutes:seconds. Without a person the
-    nearest one is meant; a fourth column names a track's number, or all. Spans become overlapping clips; the
-    last spans of each label are the split val, the others train.
+    SOURCE is what live takes. With --labels you are told what to do and when, in a window where there is a
+    display, so that nobody has to touch the keyboard. With --spans a file says what was done when, as seconds
+    or minutes:seconds; the nearest person is meant, or the one whose track's number is in a fourth column, or
+    all. Spans become overlapping clips; the last spans of each label are the split val, the others train.
 
     \b
     Examples:
@@ -82,6 +86,7 @@ def command(
     from maskclr_edge.live.pipeline import run
     from maskclr_edge.live.pose import open_pose
     from maskclr_edge.live.sources import open_source
+    from maskclr_edge.live.window import has_display
 
     chosen = _spans(spans, labels, rounds, hold, rest)
     _check_out(out, add)
@@ -92,12 +97,14 @@ def command(
         estimator = stack.enter_context(open_pose(pose, max_people)) if needs_pose else None
         joints = opened.layout or (estimator.layout if estimator else "")
         older = _older(out, joints) if add else None
-        prompt = stack.enter_context(_prompting()) if labels else None
+        windowed = bool(labels and joints) and has_display() and not headless
+        drawn = stack.enter_context(_window(opened.resolution_wh, joints)) if windowed else None
+        prompt = _prompting(drawn) if labels else None
         report = None if labels else stack.enter_context(progress("frames"))
         keeper = SpanKeeper(chosen, prompt, REACTION_S if labels else 0.0)
         summary = run(
             opened, None, estimator, LiveSettings(most=max_people),
-            realtime=realtime, views=[keeper], progress=report,
+            realtime=realtime, views=[keeper, drawn] if drawn else [keeper], progress=report,
         )  # fmt: skip
         cut = cut_clips(
             keeper, name=opened.name, layout=joints, resolution_wh=opened.resolution_wh, fps=opened.fps,
@@ -136,31 +143,44 @@ def _older(out: str, layout: str) -> "AnnotationSet | None":
 
 
 @contextlib.contextmanager
-def _prompting() -> "Iterator[Prompt]":
-    """Say on stderr what to do: a line when it begins, and on a terminal a count-down with a bell."""
+def _window(resolution_wh: tuple[int, int], layout: str) -> "Iterator[DrawnView]":
+    from maskclr_edge.live.overlay import Overlay
+    from maskclr_edge.live.view import DrawnView
+    from maskclr_edge.live.window import WindowSink
+
+    overlay = Overlay(resolution_wh, layout)
+    window = WindowSink(overlay.size_wh)
+    try:
+        yield DrawnView(overlay, [window])
+    finally:
+        window.close()
+
+
+def _prompting(drawn: "DrawnView | None") -> "Prompt":
+    """Say what to do, large in a window, and on stderr: a line when it begins, on a terminal a count-down."""
     screen = messages()
-    last: tuple[str | None, int] = (None, -1)
+    last: tuple[str, int] = ("", -1)
 
     def prompt(now: "Span | None", later: "Span | None", time_s: float) -> None:
         nonlocal last
         if now is not None:
-            state = now.label, int(now.end_s - time_s) if screen.is_terminal else 0
-            line = f"NOW   {now.label}"
+            line, left_s = f"NOW   {now.label}", math.ceil(now.end_s - time_s)
         elif later is not None:
-            state = f"next {later.label}", int(later.start_s - time_s) if screen.is_terminal else 0
-            line = f"next  {later.label}"
+            line, left_s = f"next  {later.label}", math.ceil(later.start_s - time_s)
         else:
             return
+        if drawn is not None:
+            drawn.caption = f"{line}   {left_s}"
+        state = line, left_s if screen.is_terminal else 0
         if state == last:
             return
-        if screen.is_terminal:
-            if state[0] != last[0]:
-                screen.bell()
-            line += f"   {state[1] + 1} s"
+        if screen.is_terminal and line != last[0]:
+            screen.bell()
         last = state
-        screen.print(line, markup=False, style="bold green" if now else "dim")
+        count_down = f"   {left_s} s" if screen.is_terminal else ""
+        screen.print(line + count_down, markup=False, style="bold green" if now else "dim")
 
-    yield prompt
+    return prompt
 
 
 def _report(cut: "Cut", out: str, layout: str, json_to: str | None) -> None:

@@ -20,8 +20,10 @@ _LEAST_FREE_BYTES = 16 << 20
 class Recorder:
     """Writes pictures of ``size_wh`` at ``fps``.
 
-    A run that fails leaves the old file, or none; one that is stopped, by Ctrl-C, a kill or a disk that fills
-    up, leaves what was recorded until then.
+    A run that fails leaves the old file, or none; one that is stopped, by Ctrl-C, SIGTERM or a full disk,
+    leaves what was recorded until then. After SIGKILL or a power cut that lies beside its place, as
+    ``name.partial.webm``, and plays but for the last quarter of a megabyte, which FFmpeg holds back; an .mp4
+    does not play, since its index comes last. What an earlier run left so is not written over.
     """
 
     def __init__(self, path: str | Path, size_wh: tuple[int, int], fps: float) -> None:
@@ -32,7 +34,7 @@ class Recorder:
         if not self.path.parent.is_dir():
             raise SourceError(f"{path}: the folder {self.path.parent} does not exist; make it first")
         cv2: Any = require("cv2")
-        self._partial = self.path.with_name(f".{self.path.stem}.partial{suffix}")
+        self._partial = _free(self.path)
         codec = cv2.VideoWriter_fourcc(*_CODECS[suffix])
         with quiet():  # OpenCV's words about the codec's tag, which does no harm
             self._writer = cv2.VideoWriter(str(self._partial), codec, max(fps, 1.0), size_wh)
@@ -71,3 +73,13 @@ class Recorder:
         finally:
             with contextlib.suppress(OSError):
                 self._partial.unlink()
+
+
+def _free(path: Path) -> Path:
+    """A name beside ``path`` that nothing has, for a recording that is not whole yet."""
+    for number in range(1, 1000):
+        which = f"-{number}" if number > 1 else ""
+        partial = path.with_name(f"{path.stem}.partial{which}{path.suffix}")
+        if not partial.exists():
+            return partial
+    raise SourceError(f"{path}: a thousand recordings that are not whole lie beside it; remove some")

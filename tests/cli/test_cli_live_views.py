@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -130,3 +131,22 @@ def test_a_display_that_cannot_be_used_is_said(squats, monkeypatch, capsys):
     assert main(["live", str(squats)]) == 2
     message = capsys.readouterr().err
     assert "no rights" in message and "--headless" in message and message.count("\n") == 1
+
+
+def test_a_log_is_whole_lines_with_times_and_scores_after_a_kill(squats, tmp_path):
+    log = tmp_path / "events.jsonl"
+    call = [sys.executable, "-m", "maskclr_edge", "live", str(squats), "--realtime", "--log", str(log)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(call, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        said = (
+            process.stdout.readline()
+        )  # it prints a change before it logs it, and prints no other for a while
+        for _ in range(200):
+            if log.read_text():
+                break
+            time.sleep(0.05)
+        process.kill()
+    events = [json.loads(line) for line in log.read_text().splitlines()]
+    assert log.read_text().endswith("\n") and events[0]["label"] == said.split()[4]
+    assert 0.5 < events[0]["time_s"] < 4 and 0 < events[0]["probability"] <= 1
+    assert events[0]["person"] == 1 and len(events[0]["top"]) == 3

@@ -93,6 +93,43 @@ def test_being_told_what_to_do(performance, tmp_path):
     assert "action_classes=2" in result.output
 
 
+def test_a_window_says_what_to_do_in_large_letters(performance, tmp_path, monkeypatch):
+    pytest.importorskip("cv2", reason="drawing needs the extra live")
+    from maskclr_edge.live import window
+    from maskclr_edge.live.overlay import Overlay
+
+    captions, draw = [], Overlay.draw
+    pictures = []
+
+    class Window:
+        wanted = True
+
+        def __init__(self, size_wh):
+            pass
+
+        def take(self, picture):
+            pictures.append(picture)
+
+        def close(self):
+            pictures.append("closed")
+
+    def drawn(self, image, people, figures, caption=""):
+        captions.append(caption)
+        return draw(self, image, people, figures, caption)
+
+    monkeypatch.setattr(window, "has_display", lambda: True)
+    monkeypatch.setattr(window, "WindowSink", Window)
+    monkeypatch.setattr(Overlay, "draw", drawn)
+    arguments = ("--labels", "up,down", "--rounds", 1, "--hold", 3, "--rest", 1)
+    invoke("record", performance / "me.npz", *arguments, "--out", tmp_path / "a.pkl")
+    order = list(dict.fromkeys(captions))
+    assert order[0] == "next  up   1" and order[1:3] == ["NOW   up   3", "NOW   up   2"]
+    assert pictures[-1] == "closed" and len(pictures) == len(captions) + 1 > 200
+    pictures.clear()
+    invoke("record", performance / "me.npz", *arguments, "--out", tmp_path / "b.pkl", "--headless")
+    assert not pictures
+
+
 def test_a_second_recording_is_added(performance, tmp_path):
     path = tmp_path / "two.pkl"
     (tmp_path / "more.csv").write_text("0, 3, wave\n4, 7, wave\n")

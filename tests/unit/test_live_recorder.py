@@ -1,5 +1,8 @@
 """Recordings are whole: what stops them, what they leave behind, and a disk that fills up."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -49,6 +52,31 @@ def test_what_was_recorded_until_it_was_stopped_is_kept(tmp_path: Path, stop: Ba
     with pytest.raises(type(stop)):
         record(tmp_path / "a.avi", 3, stop)
     assert frames_in(tmp_path / "a.avi") == 3
+
+
+@pytest.mark.parametrize("ending", [".webm", ".avi"])
+def test_a_recording_plays_after_a_kill_that_nobody_can_catch(tmp_path: Path, ending: str) -> None:
+    program = (
+        "import sys, numpy as np\n"
+        "from maskclr_edge.live.recorder import Recorder\n"
+        "recorder = Recorder(sys.argv[1], (160, 120), 10.0)\n"
+        "rng = np.random.default_rng(0)\n"
+        "for _ in range(150):\n"  # noise, as a camera has: what compresses well is held back for longer
+        "    recorder.write(rng.integers(0, 255, (120, 160, 3), dtype=np.uint8))\n"
+        "print(recorder.pictures, flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    (tmp_path / f"a.partial{ending}").write_text("of an earlier kill")
+    call = [sys.executable, "-c", program, str(tmp_path / f"a{ending}")]
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(call, env=environment, **pipes) as process:
+        assert process.stdout.readline().strip() == b"150"
+        process.kill()
+    assert frames_in(tmp_path / f"a.partial-2{ending}") > 100
+    assert (tmp_path / f"a.partial{ending}").read_text() == "of an earlier kill"
+    record(tmp_path / f"a{ending}", 3)
+    assert frames_in(tmp_path / f"a{ending}") == 3 and len(list(tmp_path.iterdir())) == 3
 
 
 def test_a_run_that_fails_leaves_the_old_file(tmp_path: Path) -> None:
