@@ -1,17 +1,20 @@
 """What the runtime's own choices give, as ratios measured in turns: OpenVINO's encoder compiled for a shape
 against the one for any shape, and ONNX Runtime's threads as the runner sets them against its defaults.
 
-    python benchmarks/runtime_settings.py [BUNDLE] [--frames 24,81] [--seconds 20] [--threads N] [--out DIR]
+    python benchmarks/runtime_settings.py [BUNDLE] [--frames 24,81] [--seconds 20] [--threads N] [--realtime]
 
 Times are of the wall and of the processor: on a machine that is not quiet, or with threads that wait by
-spinning, the two tell different things. Writes DIR/YYYY-MM-DD_runtime_settings.json.
+spinning, the two tell different things. --realtime gives what is measured a priority above everything else on
+the machine (Linux, root), which is as near to a quiet machine as a busy one comes; keep --seconds short then.
+Writes DIR/YYYY-MM-DD_runtime_settings[_realtime].json; --out DIR is benchmarks/results by default.
 """
 
 import argparse
+import os
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,16 +22,50 @@ from typing import Any
 import numpy as np
 
 from maskclr_edge.bench.machine import describe_machine
+from maskclr_edge.bench.process import run_python
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.bench.scenarios import bench_clips
 from maskclr_edge.bench.statistics import paired_ratio
 from maskclr_edge.bench.suite import label
 from maskclr_edge.errors import MaskclrEdgeError
 from maskclr_edge.optional import available
-from maskclr_edge.runtime import Bundle, Runner, bundled_bundle, open_runner
+from maskclr_edge.runtime import Bundle, bundled_bundle, open_runner
 
 RESULTS = Path(__file__).resolve().parent / "results"
 Call = Callable[[], object]
+#: processes of each kind that a comparison of threads starts, in turns
+ROUNDS = 8
+_HERE = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])}
+#: prints the medians of wall and processor time of one person's encoder, in ms
+_ENCODER_ALONE = """
+import json, sys, time
+import numpy as np
+from benchmarks.runtime_settings import priority
+from maskclr_edge.runtime import Bundle, open_runner
+kind, path, precision, frames, seconds, threads, realtime = sys.argv[1:]
+persons = np.random.default_rng(0).uniform(-1, 1, (1, int(frames), 17, 3)).astype(np.float32)
+if kind == "runner":
+    runner = open_runner(path, "onnxruntime", precision, int(threads) or None)
+    call = lambda: runner._encode(persons)
+else:
+    import onnxruntime
+    onnxruntime.set_default_logger_severity(3)
+    bundle = Bundle.open(path)
+    data = bundle.read(bundle.select("onnxruntime", precision)["encoder"])
+    session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    call = lambda: session.run(None, {"persons": persons})
+for _ in range(3):
+    call()
+with priority(realtime == "1"):
+    call()
+    wall, processor, begin = [], [], time.perf_counter()
+    while time.perf_counter() - begin < float(seconds) or len(wall) < 5:
+        start, used = time.perf_counter(), time.process_time()
+        call()
+        wall.append(1000 * (time.perf_counter() - start))
+        processor.append(1000 * (time.process_time() - used))
+print(json.dumps([float(np.median(wall)), float(np.median(processor))]))
+"""
 
 
 def main() -> int:
@@ -40,6 +77,7 @@ def main() -> int:
     parser.add_argument("--frames", default="24,81", help="clip lengths")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each comparison")
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--realtime", action="store_true", help="before all else on the machine; needs root")
     parser.add_argument("--out", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     try:
@@ -64,7 +102,9 @@ def measure(arguments: argparse.Namespace) -> Path:
                     f"{row['what']}, {precision}, T={frames}: {wall:.2f}x, processor {cpu:.2f}x", flush=True
                 )
     settings = {"model": label(arguments.bundle), "persons": 1, "threads": arguments.threads}
-    document = result_document("runtime_settings", {"rows": rows}, settings=settings, machine=machine)
+    settings["realtime"] = arguments.realtime
+    name = "runtime_settings_realtime" if arguments.realtime else "runtime_settings"
+    document = result_document(name, {"rows": rows}, settings=settings, machine=machine)
     return write_dated(arguments.out, document)
 
 
@@ -80,45 +120,39 @@ def static_shape(
         before, memory = time.process_time(), resident_mb()
         prepared.prepare(1, frames)
         cost = {"processor_s": time.process_time() - before, "memory_mb": resident_mb() - memory}
-        ratios = in_turns(lambda: plain.infer(clips), lambda: prepared.infer(clips), arguments.seconds)
+        calls = (lambda: plain.infer(clips), lambda: prepared.infer(clips))
+        for call in calls * 2:
+            call()
+        with priority(arguments.realtime):
+            ratios = in_turns(*calls, arguments.seconds)
         details = dict(prepared.details)
     return {"what": "compiled for its shape against any shape", **ratios, "cost": cost, "details": details}
 
 
 def ort_threads(bundle: Bundle, precision: str, frames: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """How many times as fast the runner is as the same encoder and head in sessions as they come."""
-    import onnxruntime
+    """How many times as fast the encoder is in the runner's session as in one as it comes.
 
-    chosen = bundle.select("onnxruntime", precision)
-    # the level of errors alone: a default session warns of each constant it folds
-    onnxruntime.set_default_logger_severity(3)
-    encoder, head = (
-        onnxruntime.InferenceSession(bundle.read(chosen[role]), providers=["CPUExecutionProvider"])
-        for role in ("encoder", "head")
-    )
-    with open_runner(bundle, "onnxruntime", precision, arguments.threads) as runner:
-        clips = bench_clips(runner.contract, frames=frames, persons=1)
-        absent = features_of(runner, np.zeros_like(clips[0]))
-
-        def default() -> object:
-            (features,) = encoder.run(None, {"persons": clips[0]})
-            return head.run(None, {"features": np.stack((features, absent), axis=1)})
-
-        ratios = in_turns(default, lambda: runner.infer(clips), arguments.seconds)
-        details = dict(runner.details)
-    return {"what": "threads of the runner against ONNX Runtime's defaults", **ratios, "details": details}
-
-
-def features_of(runner: Runner, persons: Any) -> Any:
-    """Features (P, F) of persons, from the runner's encoder alone."""
-    return runner._encode(persons)
+    Each run is a process of its own: threads that spin after a call would slow down whoever comes next.
+    """
+    shared = [str(bundle.path), precision, str(frames), str(arguments.seconds / (2 * ROUNDS))]
+    shared += [str(arguments.threads or 0), str(int(arguments.realtime))]
+    runs: dict[str, list[list[float]]] = {"defaults": [], "runner": []}
+    for turn in range(ROUNDS):
+        for kind in list(runs) if turn % 2 else reversed(list(runs)):
+            runs[kind].append(run_python(_ENCODER_ALONE, kind, *shared, environment=_HERE)[1])
+    old, new = np.array(runs["defaults"]), np.array(runs["runner"])  # (rounds, 2)
+    return {
+        "what": "threads of the runner against ONNX Runtime's defaults",
+        "wall": asdict(paired_ratio(old[:, 0], new[:, 0])),
+        "processor": asdict(paired_ratio(old[:, 1], new[:, 1])),
+        "median_ms": [float(np.median(old[:, 0])), float(np.median(new[:, 0]))],
+        "rounds": ROUNDS,
+    }
 
 
 def in_turns(old: Call, new: Call, seconds: float) -> dict[str, Any]:
     """Ratio old / new of wall and processor time, one call of each a round, turned by one every round."""
     calls = (old, new)
-    for call in calls * 2:
-        call()
     wall: tuple[list[float], list[float]] = ([], [])
     processor: tuple[list[float], list[float]] = ([], [])
     begin = time.perf_counter()
@@ -134,6 +168,24 @@ def in_turns(old: Call, new: Call, seconds: float) -> dict[str, Any]:
         "median_ms": [float(np.median(samples)) for samples in wall],
         "rounds": len(wall[0]),
     }
+
+
+@contextmanager
+def priority(realtime: bool) -> Iterator[None]:
+    """Run every thread of this process before all else on the machine, where ``realtime``; then no more."""
+    if not realtime:
+        yield
+        return
+
+    def everyone(policy: int, level: int) -> None:
+        for thread in Path("/proc/self/task").iterdir():
+            os.sched_setscheduler(int(thread.name), policy, os.sched_param(level))
+
+    everyone(os.SCHED_FIFO, 10)
+    try:
+        yield
+    finally:
+        everyone(os.SCHED_OTHER, 0)
 
 
 def resident_mb() -> float:
