@@ -1,10 +1,12 @@
 """Does the gate of ``maskclr-edge compare`` let equal runs pass and stop a slower one? On measured runs.
 
-    python benchmarks/compare_gate.py [--runs 20] [--passes 20] [--seconds 0.1] [--slower 10] [--runner NAME]
+    python benchmarks/compare_gate.py [--runs 20] [--passes 20] [--calls 20] [--slower 10] [--clock cpu]
 
 A reference, so many runs that are equal to it, and as many in which every call waits until it has taken
 --slower percent longer. All take turns, pass by pass, as `bench OLD NEW --passes N` does with two models, so
-that a busy machine is busy for all of them. Writes benchmarks/results/YYYY-MM-DD_compare_gate.json.
+that a busy machine is busy for all of them. With --clock cpu a call's time is that of its thread on the
+processor (it needs --threads 1): what remains measurable where neighbours take the machine.
+Writes benchmarks/results/YYYY-MM-DD_compare_gate.json.
 """
 
 import argparse
@@ -14,17 +16,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from maskclr_edge.bench.compare import compare_results, parse_gate
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.measurement import Measurement, join_passes, make_row
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.bench.scenarios import bench_clips
-from maskclr_edge.bench.timing import Budget, time_call
-from maskclr_edge.errors import MaskclrEdgeError
+from maskclr_edge.bench.timing import Timing, Warmup
+from maskclr_edge.errors import ConfigError, MaskclrEdgeError
 from maskclr_edge.runtime import Runner, open_runner
 
 RESULTS = Path(__file__).resolve().parent / "results"
 KINDS = ("equal", "slower")
+WARM_UP = 3
+Clock = Callable[[], float]
 
 
 def main() -> int:
@@ -34,7 +40,8 @@ def main() -> int:
     )
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--passes", type=int, default=20)
-    parser.add_argument("--seconds", type=float, default=0.1, help="of a run in each pass")
+    parser.add_argument("--calls", type=int, default=20, help="of a run in each pass")
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
     parser.add_argument("--slower", type=float, default=10.0, help="the planted regression, in percent")
     parser.add_argument("--gate", default="p50:+5%")
     parser.add_argument("--runner", default="onnxruntime")
@@ -58,16 +65,19 @@ def main() -> int:
 def measure(arguments: argparse.Namespace, machine: dict[str, Any]) -> dict[str, Any]:
     """All runs in turns, and the gate's verdict on each against the reference."""
     gate = parse_gate(arguments.gate)
+    if arguments.clock == "cpu" and arguments.threads != 1:
+        raise ConfigError("--clock cpu counts one thread; give it --threads 1")
+    clock = {"wall": time.perf_counter, "cpu": time.thread_time}[arguments.clock]
     names = ["reference", *(f"{kind} {number}" for number in range(arguments.runs) for kind in KINDS)]
     rows: dict[str, list[Measurement]] = {name: [] for name in names}
     with open_runner("bundled", arguments.runner, threads=arguments.threads) as runner:
         clips = bench_clips(runner.contract, frames=runner.contract.frames, persons=1)
-        calls = {kind: slowed(runner, clips, factor) for kind, factor in factors(arguments).items()}
+        calls = {kind: slowed(runner, clips, factor, clock) for kind, factor in factors(arguments).items()}
         for turn in range(arguments.passes):
             first = turn * len(names) // arguments.passes
             for name in names[first:] + names[:first]:
                 call = calls[name.split()[0]]
-                timing = time_call(call, Budget(seconds=arguments.seconds, patience=100))
+                timing = timed(call, arguments.calls, clock)
                 rows[name].append(
                     make_row(
                         timing, part="network", scenario="single-stream", model="bundled", runner=runner.name,
@@ -95,6 +105,7 @@ def measure(arguments: argparse.Namespace, machine: dict[str, Any]) -> dict[str,
         "slower_caught": sum(one["verdict"] == "failed" for one in found if one["run"].startswith("slower")),
         "gate": str(gate),
         "slower_percent": arguments.slower,
+        "clock": arguments.clock,
         "of": arguments.runs,
     }
 
@@ -104,14 +115,25 @@ def factors(arguments: argparse.Namespace) -> dict[str, float]:
     return {"reference": 1.0, "equal": 1.0, "slower": 1 + arguments.slower / 100}
 
 
-def slowed(runner: Runner, clips: Any, factor: float) -> Callable[[], None]:
+def timed(call: Callable[[], None], calls: int, clock: Clock) -> Timing:
+    """So many calls in a row by a clock, after a few that are not counted."""
+    samples = []
+    for _ in range(WARM_UP + calls):
+        begin = clock()
+        call()
+        samples.append(1000 * (clock() - begin))
+    warmup = Warmup(WARM_UP, sum(samples[:WARM_UP]) / 1000, samples[0], steady=True)
+    return Timing(np.array(samples[WARM_UP:]), warmup)
+
+
+def slowed(runner: Runner, clips: Any, factor: float, clock: Clock) -> Callable[[], None]:
     """A call of the runner that returns when `factor` times its own time has passed."""
 
     def call() -> None:
-        begin = time.perf_counter()
+        begin = clock()
         runner.infer(clips)
-        end = begin + (time.perf_counter() - begin) * factor
-        while time.perf_counter() < end:
+        end = begin + (clock() - begin) * factor
+        while clock() < end:
             pass
 
     return call

@@ -237,7 +237,8 @@ def compare_gate(results: dict[str, Any]) -> str:
         ["equal to the reference", f"{results['equal_passed']} of {of} passed"],
         [f"every call {percent:g} % longer", f"{results['slower_caught']} of {of} failed, as they must"],
     ]
-    return markdown_table(["measured runs", f"gate {results['gate']}"], rows, "lr")
+    clock = "on the clock" if results["clock"] == "wall" else "by processor time"
+    return markdown_table([f"runs measured {clock}", f"gate {results['gate']}"], rows, "lr")
 
 
 def training(results: dict[str, Any]) -> str:

@@ -155,7 +155,8 @@ def results(tmp_path: Path) -> Path:
             ],
         },
         "compare_gate": {
-            **{"equal_passed": 20, "slower_caught": 19, "of": 20, "gate": "p50:+5%", "slower_percent": 10.0}
+            **{"equal_passed": 20, "slower_caught": 19, "of": 20, "gate": "p50:+5%", "slower_percent": 10.0},
+            "clock": "cpu",
         },
         "training_throughput": {"median": {"upstream_form": 30.0, "ours": 75.0, "ours_torchrun": 96.0}},
         "trt_overhead": trt_overhead(),
@@ -198,6 +199,7 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "Ours reaches 41% at T=30 of the 1000 G operations/s" in filled
     assert "answers as its fp32 on 99.50 % of 90 clips" in filled
     assert "- Not run: trtexec (there is none)." in filled
+    assert "runs measured by processor time" in filled
     assert "| every call 10 % longer | 19 of 20 failed, as they must |" in filled
     assert "| joints:6 | 65.0 | 80.0 |" in filled
     assert filled.count("`benchmarks/results/2026-11-24_latency.json`") == 4

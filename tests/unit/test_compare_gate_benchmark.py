@@ -21,7 +21,7 @@ def script() -> ModuleType:
     return module
 
 
-def test_a_slowed_call_takes_so_much_longer(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slowed_call_takes_so_much_longer(script: ModuleType) -> None:
     now = [0.0]
 
     def tick() -> float:
@@ -31,19 +31,21 @@ def test_a_slowed_call_takes_so_much_longer(script: ModuleType, monkeypatch: pyt
     def infer(clips: Any) -> None:
         now[0] += 10.0
 
-    monkeypatch.setattr(script, "time", SimpleNamespace(perf_counter=tick))
-    script.slowed(SimpleNamespace(infer=infer), None, 1.1)()
+    script.slowed(SimpleNamespace(infer=infer), None, 1.1, tick)()
     assert now[0] == pytest.approx(11.0, abs=0.01)
 
 
 def test_it_measures_in_turns_and_counts(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    words = ["--runs", "1", "--passes", "2", "--seconds", "0.01", "--out", str(tmp_path)]
+    words = ["--runs", "1", "--passes", "2", "--calls", "20", "--out", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", ["compare_gate.py", *words])
     script.main()  # what a busy machine makes of two passes is not asserted
     (path,) = tmp_path.glob("*_compare_gate.json")
     assert str(path) in capsys.readouterr().out
+    monkeypatch.setattr(sys, "argv", ["compare_gate.py", *words, "--clock", "cpu", "--threads", "2"])
+    assert script.main() == 2
+    assert "--threads 1" in capsys.readouterr().err
     results = json.loads(path.read_text())["results"]
     assert [run["run"] for run in results["runs"]] == ["equal 0", "slower 0"]
     assert results["of"] == 1

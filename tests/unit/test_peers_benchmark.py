@@ -63,6 +63,7 @@ def test_an_ended_run_goes_on_and_ends_as_one_result(monkeypatch, capsys, tmp_pa
     monkeypatch.setattr(script, "agreement", lambda arguments: [])
     words = ["--data", str(tmp_path / "data.pkl"), "--keep", str(tmp_path / "keep"), "--out", str(tmp_path)]
     words += ["--small", "--frames", "5", "--seconds", "0.01", "--min-samples", "2", "--threads", "1"]
+    words += ["--precision", "fp32,int8"]
     run(script, monkeypatch, *words, "--peer", "eager")
     first = json.loads(Path(capsys.readouterr().out.splitlines()[-1]).read_text())
     rows = first["results"]["rows"]
