@@ -44,13 +44,16 @@ class TensorRt:
         flag = getattr(self.trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
         return 0 if flag is None else 1 << int(flag)
 
-    def runtime(self) -> "tensorrt.Runtime":
-        """A runtime, which deserialises engines."""
+    def runtime(self, host_code: bool = False) -> "tensorrt.Runtime":
+        """A runtime, which deserialises engines. host_code: also those that carry a runtime of their own."""
         if TYPE_CHECKING:
             import tensorrt as trt
         else:
             trt = self.trt
-        return trt.Runtime(self.log)
+        runtime = trt.Runtime(self.log)
+        if host_code:
+            runtime.engine_host_code_allowed = True
+        return runtime
 
     def is_input(self, engine: "tensorrt.ICudaEngine", name: str) -> bool:
         """Whether a tensor is an input."""

@@ -71,7 +71,10 @@ class Engine:
                 f"{self.file}: is of kind {artifact.kind}, runner {api.flavour} takes {api.flavour}"
             )
         api.log.messages.clear()
-        self._runtime = api.runtime()
+        # a version compatible engine brings the runtime of the TensorRT that built it
+        options = (artifact.built_for or {}).get("options")
+        compatible = isinstance(options, dict) and options.get("version_compatible") is True
+        self._runtime = api.runtime(host_code=compatible)
         engine = self._runtime.deserialize_cuda_engine(data)
         if engine is None:
             raise EngineError(_refused(self, gpu))

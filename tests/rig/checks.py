@@ -68,6 +68,7 @@ class Bench:
             for one in manifest["artifacts"]
             if one["precision"] == "fp32"
         } | changes.pop("onnx", {})
+        options = changes.pop("options", {})
         spoil = changes.pop("spoil", lambda data: data)
         width = Bundle.open(folder).config.feature_size
         profiles = {
@@ -82,7 +83,7 @@ class Bench:
                 "file": f"{role}.engine", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
                 "role": role, "kind": "tensorrt", "precision": "fp32", "runners": ["tensorrt"],
                 "read_back": {}, "shapes": {}, "parity": None,
-                "built_for": {"version": "10.0.1", "sm": ["SM86"]},
+                "built_for": {"version": "10.0.1", "sm": ["SM86"], "options": options},
             })  # fmt: skip
         (folder / "manifest.json").write_text(json.dumps(manifest))
         return folder
@@ -344,6 +345,22 @@ def check_engines_that_are_not_for_this_machine(bench: Bench) -> None:
         with refuses(EngineError, "encoder.engine", here, made, reason, "export the bundle again"):
             TensorRtRunner(Bundle.open(folder), "fp32", layer=bench.layer)
         bench.nothing_left(before, depth)
+
+
+def check_version_compatible_engines(bench: Bench) -> None:
+    """They carry code for the host: allowed where the manifest says so, and only there."""
+    with bench.runner(
+        bench.write("compatible", host_code=True, options={"version_compatible": True})
+    ) as runner:
+        bench.same(runner, clips())
+    for name, options in (
+        ("plain", {}),
+        ("odd", {"version_compatible": "yes"}),
+        ("list", ["version_compatible"]),
+    ):
+        folder = bench.write(name, host_code=True, options=options)
+        with refuses(EngineError, "encoder.engine", "host code is not allowed"):
+            TensorRtRunner(Bundle.open(folder), "fp32", layer=bench.layer)
 
 
 def check_engines_of_another_model(bench: Bench) -> None:

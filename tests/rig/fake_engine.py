@@ -122,6 +122,8 @@ class Rig:
         fake, trt, handlers = self.fake, self.trt, self.fake.handlers
         logger = trt.Logger()
         runtime = trt.Runtime(logger)
+        fake.learn("IRuntime", "host_code", lambda: setattr(runtime, "engine_host_code_allowed", True))
+        handlers["IRuntime.host_code"] = self._allow_host_code
         fake.learn("IRuntime", "deserialize", lambda: runtime.deserialize_cuda_engine(b"x"))
         handlers["IRuntime.deserialize"] = lambda this, a, d: fake.new("ICudaEngine")
         engine = runtime.deserialize_cuda_engine(b"x")
@@ -156,6 +158,10 @@ class Rig:
         self._lessons = (logger, runtime, engine, context)  # taught on, and out of the count
 
     # ---- IRuntime
+    @staticmethod
+    def _allow_host_code(this: Any, a: Any, d: Any) -> None:
+        this.host_code = bool(a[0] & 0xFF)
+
     def _deserialize(self, this: Any, a: Any, d: Any) -> int:
         import onnxruntime
 
@@ -169,6 +175,8 @@ class Rig:
             return self._error("Serialization assertion plan.header.size == blobSize failed.")
         size = int.from_bytes(body[:4], "little")
         header = json.loads(body[4 : 4 + size])
+        if header.get("host_code") and not getattr(this, "host_code", False):
+            return self._error("Deserialization of host code is not allowed.")
         if header.get("version", self.trt.__version__) != self.trt.__version__:
             return self._error(
                 "The engine plan file is not compatible with this version of TensorRT, expecting library "
