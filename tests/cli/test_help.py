@@ -12,7 +12,16 @@ from maskclr_edge.cli.main import COMMANDS, cli, main
 HEAVY = ("torch", "cv2", "onnx", "onnxruntime", "openvino", "tensorrt", "mediapipe", "numpy", "rich", "yaml")
 OPTIONAL = (
     *("torch", "cv2", "onnx", "openvino", "tensorrt", "tensorrt_rtx", "tensorrt_rtx_bindings", "mediapipe"),
-    *("onnxruntime_ep_nv_tensorrt_rtx", "pycuda", "cuda", "sklearn", "matplotlib", "scipy", "hypothesis"),
+    *(
+        "onnxruntime_ep_nv_tensorrt_rtx",
+        "pycuda",
+        "cuda",
+        "sklearn",
+        "matplotlib",
+        "scipy",
+        "hypothesis",
+        "aiohttp",
+    ),
 )
 
 
