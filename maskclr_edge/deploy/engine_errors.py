@@ -6,7 +6,8 @@ import re
 _MEANINGS = (
     (
         r"FP32 GEMM is not supported",
-        "TensorRT-RTX multiplies no FP32 matrices on SM75 (RTX 20): leave 75 out of --sm",
+        "TensorRT-RTX multiplies no FP32 matrices on SM75 (RTX 20): "
+        "take fp16 or mixed, or leave 75 out of --sm",
     ),
     (
         r"[Nn]on-zero zero point|UINT8",

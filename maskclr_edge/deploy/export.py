@@ -91,8 +91,7 @@ def export_bundle(
         storage = "float16" if fits_half(checkpoint) else "float32"
     with BundleFolder(out) as folder:
         head = head_graph(checkpoint, storage=storage)
-        # every precision shares the head: next to none of the operations are in it
-        head_entry = folder.write("head.onnx", to_bytes(head)) | {"read_back": read_back(head)}
+        heads = _heads(folder, checkpoint, head, precisions)
         encoders: list[tuple[Precision, Form, dict[str, Any]]] = []
         quantised = _Quantised(checkpoint, calibration, calibration_method, skip, smooth, progress)
         if max_drop is not None and held_out is not None:
@@ -110,7 +109,7 @@ def export_bundle(
                 found = read_back(graph, frames=contract.frames)
                 check_share(kind, found)
                 encoders.append((kind, form, entry | {"read_back": found}))
-        measured = _measure(folder, checkpoint, encoders, head_entry["file"], shapes, progress)
+        measured = _measure(folder, checkpoint, encoders, heads, shapes, progress)
         worst = _worst(encoders, measured)
         artifacts = []
         for kind in map(get_precision, precisions):
@@ -125,7 +124,7 @@ def export_bundle(
                     own = {"runners": list(form.runners), "parity": measured[entry["file"]]}
                     artifacts.append(entry | {"role": "encoder"} | common | own)
             own = {"runners": list(kind.runners), "parity": worst[kind.name]}
-            artifacts.append(head_entry | {"role": "head"} | common | own)
+            artifacts.append(heads[kind.name] | {"role": "head"} | common | own)
         artifacts += add_engines(folder, checkpoint.config, contract, artifacts, wanted, progress)
         folder.finish(
             {
@@ -291,11 +290,30 @@ def _renamed(
     return {theirs[layer]: ranges[tensor] for layer, tensor in ours.items()}
 
 
+def _heads(
+    folder: BundleFolder, checkpoint: Checkpoint, head: onnx.ModelProto, precisions: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Write the heads that precisions need; precision -> what the manifest says of its head.
+
+    Next to none of the operations are in it, so most precisions share ``head``. What computes in float16 has
+    one in float16: half the bytes, and no product that SM75 lacks.
+    """
+    files: dict[str, dict[str, Any]] = {}
+    heads = {}
+    for kind in map(get_precision, precisions):
+        file = "head.fp16.onnx" if kind.compute == "float16" else "head.onnx"
+        if file not in files:
+            graph = head if file == "head.onnx" else head_graph(checkpoint, compute=kind.compute)
+            files[file] = folder.write(file, to_bytes(graph)) | {"read_back": read_back(graph)}
+        heads[kind.name] = files[file]
+    return heads
+
+
 def _measure(
     folder: BundleFolder,
     checkpoint: Checkpoint,
     encoders: Sequence[tuple[Precision, Form, Mapping[str, Any]]],
-    head: str,
+    heads: Mapping[str, Mapping[str, Any]],
     shapes: Sequence[tuple[int, int, int]],
     progress: Progress | None,
 ) -> dict[str, dict[str, Any]]:
@@ -303,8 +321,9 @@ def _measure(
     probes, reference = parity.make_probes(checkpoint, shapes, progress)
     measured = {}
     for precision, _, entry in encoders:
+        head = folder.path(heads[precision.name]["file"])
         result = parity.compare(
-            open_pair(precision, folder.path(entry["file"]), folder.path(head)).infer,
+            open_pair(precision, folder.path(entry["file"]), head).infer,
             probes,
             exact=precision.name == "fp32",
             tolerance=precision.tolerance,

@@ -33,7 +33,8 @@ def encoder_graph(
     storage: "float32", or "float16" for half the bytes at no loss; see :class:`GraphBuilder`. compute:
     "float16" or "bfloat16" for matrix products in that type, weights stored in it; the sums of residuals,
     LayerNorm, softmax, the embedding and what chooses between the streams stay in float32, so that nothing
-    can overflow that grows with depth or length. importance adds
+    can overflow that grows with depth or length; in "float16" the last two are sums of products element by
+    element, as no matrix may be multiplied in float32 on SM75 (RTX 20). importance adds
     an output ``importance`` (P, 17): the attention that each joint receives in the ST stream's last spatial
     attention, as a mean over heads and a sum over queries, through a softmax over joints, as a mean over
     frames. flat keeps tokens as (P*T*17, D), where ONNX Runtime makes each linear layer one Gemm; without,
@@ -45,10 +46,13 @@ def encoder_graph(
     return _Encoder(checkpoint, _builder(storage), flat, compute).model(importance)
 
 
-def head_graph(checkpoint: Checkpoint, *, storage: str = "float32") -> onnx.ModelProto:
+def head_graph(
+    checkpoint: Checkpoint, *, storage: str = "float32", compute: str = "float32"
+) -> onnx.ModelProto:
     """Graph ``features`` (N, S, F) -> ``logits`` (N, K): mean over person slots S, then the head.
 
-    With an embedding head the result is the normalised embedding. Raises ExportError as ``encoder_graph``.
+    compute: "float16" for matrix products in that type. With an embedding head the result is the normalised
+    embedding. Raises ExportError as ``encoder_graph``.
     """
     config, weights, b = checkpoint.config, checkpoint.weights, _builder(storage)
     x = b("ReduceMean", ["features", b.ints("head/axis", 1)], "head", keepdims=0)  # (N, F)
@@ -58,12 +62,21 @@ def head_graph(checkpoint: Checkpoint, *, storage: str = "float32") -> onnx.Mode
         gain = weights["head.bn.weight"] / spread
         shifted = (bias - weights["head.bn.running_mean"].astype(np.float64)) * gain + weights["head.bn.bias"]
         scale, bias = gain.astype(np.float32), shifted.astype(np.float32)
-    weight = b.matrix("head.fc1.weight", weights["head.fc1.weight"].T, scale)
-    x = b("Gemm", [x, weight, b.array("head.fc1.bias", bias)], "head.fc1")
+
+    def linear(x: str, path: str, bias: Array, scale: Array | None = None) -> str:
+        values = weights[f"{path}.weight"].T
+        if compute == "float32":
+            weight = b.matrix(f"{path}.weight", values, scale)
+            return b("Gemm", [x, weight, b.array(f"{path}.bias", bias)], path)
+        x = b("Cast", [x], path, to=REDUCED[compute])
+        x = b("MatMul", [x, b.reduced(f"{path}.weight", values, compute, scale)], path)
+        x = b("Cast", [x], path, to=onnx.TensorProto.FLOAT)
+        return b("Add", [x, b.array(f"{path}.bias", bias)], path)
+
+    x = linear(x, "head.fc1", bias, scale)
     if config.head == "class":
         x = b("Relu", [x], "head.act")
-        weight = b.matrix("head.fc2.weight", weights["head.fc2.weight"].T)
-        x = b("Gemm", [x, weight, b.array("head.fc2.bias", weights["head.fc2.bias"])], "head.fc2")
+        x = linear(x, "head.fc2", weights["head.fc2.bias"])
     else:
         length = b("ReduceL2", [x, b.ints("head/axis", 1)], "head.normalise")
         least = b.array("head.normalise/eps", np.array([NORMALISE_EPS], np.float32))
@@ -140,7 +153,12 @@ class _Encoder:
     def embed(self) -> str:
         """Joints to tokens, with the embeddings of joint and frame."""
         b, weights, path = self.b, self.weights, "backbone.joints_embed"
-        x = b("MatMul", ["persons", b.matrix(f"{path}.weight", weights[f"{path}.weight"].T)], path)
+        matrix = b.matrix(f"{path}.weight", weights[f"{path}.weight"].T)
+        if self.compute == "float16":
+            x = b("Unsqueeze", ["persons", b.ints("last", -1)], path)  # (P, T, 17, 3, 1)
+            x = b("ReduceSum", [b("Mul", [x, matrix], path), b.ints("coordinates", -2)], path, keepdims=0)
+        else:
+            x = b("MatMul", ["persons", matrix], path)
         place = weights["backbone.pos_embed"][0] + weights[f"{path}.bias"]  # (17, D)
         x = b("Add", [x, b.array("backbone.pos_embed", place)], "backbone.pos_embed")
         moment = b.matrix("backbone.temp_embed", weights["backbone.temp_embed"][0])  # (maxlen, 1, D)
@@ -207,14 +225,22 @@ class _Encoder:
         if self.config.att_fuse:
             weight, bias = self.weights[f"{path}.weight"], self.weights[f"{path}.bias"]
             preference = (weight[0] - weight[1]).reshape(2, -1, 1)  # (2, D, 1)
-            of_st = b("MatMul", [st, b.array(f"{path}.weight.st", preference[0])], f"{path}.st")
-            of_ts = b("MatMul", [ts, b.array(f"{path}.weight.ts", preference[1])], f"{path}.ts")
+            of_st = self.score(st, preference[0], "st", path)
+            of_ts = self.score(ts, preference[1], "ts", path)
             score = b("Add", [of_st, of_ts], path)
             score = b("Add", [score, b.array(f"{path}.bias", bias[:1] - bias[1:])], path)
             share = b("Sigmoid", [score], path)
         else:
             share = b.array("half", np.array([0.5], np.float32))
         return b("Add", [ts, b("Mul", [share, difference], path)], path)
+
+    def score(self, x: str, weight: Array, stream: str, path: str) -> str:
+        """How much speaks for a stream, a number a token. weight: (D, 1)."""
+        b, name = self.b, f"{path}.weight.{stream}"
+        if self.compute != "float16":
+            return b("MatMul", [x, b.array(name, weight)], f"{path}.{stream}")
+        product = b("Mul", [x, b.array(name, weight[:, 0])], f"{path}.{stream}")
+        return b("ReduceSum", [product, b.ints("last", -1)], f"{path}.{stream}", keepdims=1)
 
     def importance(self) -> str:
         """Softmax over joints of the attention each receives in a frame, as a mean over frames; (P, 17)."""

@@ -354,6 +354,7 @@ def test_ctrl_c_stops_a_build(checkpoint: Checkpoint, tmp_path: Path) -> None:
     program = (
         "import signal, sys\n"
         "from maskclr_edge.deploy.engine import build_engine\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's & leaves it ignored
         "pressed = []\n"
         "def interrupt(done, total, what):\n"
         "    if not pressed:\n"
@@ -457,6 +458,21 @@ def test_float8_for_a_gpu_that_lacks_it_names_those_that_have_it(
     with pytest.raises(EngineError, match=r"SM89 \(RTX 40\) or SM120"):
         export(checkpoint, tmp_path / "b", precisions=["fp8"], engines=["tensorrt-rtx"], sms=[86])
     assert leftovers(tmp_path) == []
+
+
+@needs_rtx
+def test_turing_takes_what_multiplies_no_float32(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    bundle = export(checkpoint, tmp_path / "b", precisions=["fp16"], engines=["tensorrt-rtx"], sms=[75])
+    assert bundle.precisions("tensorrt-rtx") == ("fp16",)
+    head = next(item for item in bundle.artifacts if item.file == "head.fp16.onnx")
+    assert head.read_back["gemm_weights"] == {"float16": 1.0}
+
+
+@pytest.mark.full
+@needs_rtx
+def test_turing_takes_int8_beside_float16(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    bundle = export(checkpoint, tmp_path / "b", precisions=["mixed"], engines=["tensorrt-rtx"], sms=[75])
+    assert bundle.precisions("tensorrt-rtx") == ("mixed",)
 
 
 @pytest.mark.full
