@@ -195,7 +195,8 @@ def _build(
         finally:
             finished.set()
 
-    threading.Thread(target=work, daemon=True).start()
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
     try:
         # not join(): interrupted, it takes a running thread for an ended one, and the library for idle
         while not finished.wait(0.1):
@@ -204,5 +205,7 @@ def _build(
         cancelled.set()
         finished.wait()
         raise
+    finally:
+        thread.join()  # what is left of it may not outlast Python: the process would abort
     del monitor
     return results[0] if results else None
