@@ -46,6 +46,7 @@ def test_the_builder(release: str) -> None:
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(RIG), *sys.path])},
         check=False,
+        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout.splitlines()[-1])

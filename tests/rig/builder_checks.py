@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -37,6 +38,7 @@ PRECISION_FLAGS = ("FP16", "BF16", "INT8", "FP8", "FP4", "INT4", "OBEY_PRECISION
 
 
 def setup() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & leaves it ignored
     engine.find_gpu = engine_set.find_gpu = lambda index=0: GPU
     make = engine.make_monitor
 
@@ -169,8 +171,9 @@ def check_progress_and_interruption() -> None:
         if step == 1:
             signal.raise_signal(signal.SIGINT)
             # the main thread hears it while this one works on
-            while not cancelled():
-                pass
+            deadline = time.monotonic() + 60
+            while not cancelled() and time.monotonic() < deadline:
+                time.sleep(0.01)
 
     def cancelled() -> bool:
         return not RIG.monitor.step_complete("elsewhere", 0)
