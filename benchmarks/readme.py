@@ -21,7 +21,11 @@ from maskclr_edge.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-DOCUMENTS = (ROOT / "README.md", ROOT / "maskclr_edge" / "bundled" / "MODEL_CARD.md")
+DOCUMENTS = (
+    ROOT / "README.md",
+    ROOT / "maskclr_edge" / "bundled" / "MODEL_CARD.md",
+    ROOT / "export" / "README.md",
+)
 
 
 def accuracy(results: dict[str, Any]) -> str:
@@ -301,6 +305,43 @@ def demo(results: dict[str, Any]) -> str:
 
 
 #: section -> the result it is made from, and how
+def engine_build(results: dict[str, Any]) -> str:
+    """Builds of the published size of network with no GPU, and what a second one gains from timings kept."""
+    rows = [
+        [
+            row["precision"], ", ".join(f"SM{sm}" for sm in row["sm"]), f"{row['median_s']:.1f}",
+            f"{row['best_s']:.1f}", f"{row['cpu_s']:.1f}", f"{row['bytes'] / 1e6:.1f}",
+            f"{row['second']['median_s']:.1f}", f"{row['second']['times_faster']:.2f}",
+        ]
+        for row in results["rows"]
+    ]  # fmt: skip
+    headers = [
+        "precision",
+        "for",
+        "median s",
+        "best s",
+        "processor s",
+        "engine MB",
+        "second s",
+        "times faster",
+    ]
+    return markdown_table(headers, rows, "llrrrrrr")
+
+
+def build_matrix(results: dict[str, Any]) -> str:
+    """What every target gets on the machine that built it."""
+    rows = []
+    for row in results["rows"]:
+        engines = row.get("engines", {})
+        made = f"{sum(engines.values()) / 1e6:.1f}" if engines else row["state"]
+        seconds = f"{row['seconds']:.1f}" if "seconds" in row else ""
+        for_sm = ", ".join(f"SM{sm}" for sm in row["sm"])
+        error = f"{row['parity']['max_abs_error']:.1e}"
+        rows.append([row["target"], row["precision"], row["engine"], for_sm, made, seconds, error])
+    headers = ["target", "precision", "engine", "for", "engines, MB", "s", "largest error of the ONNX"]
+    return markdown_table(headers, rows, "llllrrr")
+
+
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "demo": ("demo", demo),
     "accuracy": ("accuracy", accuracy),
@@ -318,6 +359,8 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "training": ("training_throughput", training),
     "trt_overhead": ("trt_overhead", trt_overhead),
     "full_size": ("export_full_size", full_size),
+    "engine_build": ("engine_build", engine_build),
+    "build_matrix": ("build_matrix", build_matrix),
 }
 
 

@@ -79,6 +79,7 @@ def engine_options(command: Command) -> Command:
         workspace: int | None,
         tf32: bool,
         compatible: tuple[str, ...],
+        weights: str | None,
         dla: bool,
         timing_cache: Path | None,
         **others: Any,
@@ -92,6 +93,7 @@ def engine_options(command: Command) -> Command:
             "tf32": tf32 or None,
             "version_compatible": True if "version" in compatible else None,
             "hardware": hardware[0] if hardware else None,
+            "weights": weights,
             "dla": dla or None,
         }
         choices = EngineChoices(
@@ -129,6 +131,8 @@ _OPTIONS = (
     click.option("--compatible", multiple=True,
                  type=click.Choice(["version", "ampere-plus", "same-capability"]),
                  help="Engines that later TensorRT versions, or other GPUs, take too."),
+    click.option("--weights", type=click.Choice(["fixed", "refit", "strip"]), help="Engines that take other "
+                 "weights, or have none yet, for maskclr-edge refit."),
     click.option("--dla", is_flag=True, help="Refused, with the reason."),
     click.option("--timing-cache", type=click.Path(file_okay=False, path_type=Path), metavar="FOLDER",
                  help="Where TensorRT's kernel timings are kept; your cache folder by default."),

@@ -25,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "tsne": "Draw a model's features of labelled clips, standard and masked pathway, as points in a plane.",
     "convert": "Turn an upstream MaskCLR or MotionBERT checkpoint into one of ours.",
     "export": "Make a bundle from a checkpoint: ONNX, INT8, engines, each checked against the checkpoint.",
+    "refit": "Give engines the weights of a new training, without a new build.",
     "inspect": "What a bundle, an ONNX file, a checkpoint or an engine holds, and for what it was made.",
     "calibrate": "Write a model's activation ranges for INT8 to a scale table that exports reuse.",
     "report": "What each precision of a bundle costs, clean and corrupted, as one HTML page.",

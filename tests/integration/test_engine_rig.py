@@ -21,6 +21,7 @@ CHECKS = (
     "progress_and_interruption",
     "refusals_of_the_parser",
     "refusals_of_the_builder",
+    "engines_take_the_weights_of_another_training",
 )
 
 

@@ -23,6 +23,7 @@ from maskclr_edge.deploy import engine, engine_set, extend_bundle
 from maskclr_edge.deploy.build_options import BuildOptions, EngineSettings
 from maskclr_edge.deploy.engine import build_engine
 from maskclr_edge.deploy.engine_profiles import Profiles, Range
+from maskclr_edge.deploy.refit import refit_bundle, refit_engine
 from maskclr_edge.errors import ConfigError, EngineError
 from maskclr_edge.runtime import Bundle, bundled_bundle
 from maskclr_edge.runtime.cuda_device import CudaDevice
@@ -216,6 +217,33 @@ def check_refusals_of_the_builder() -> None:
     with refused(EngineError, "no NVIDIA GPU was found"):
         build_engine(b"onnx", SHAPES, flavour="tensorrt")
     engine.find_gpu = lambda index=0: GPU
+
+
+def check_engines_take_the_weights_of_another_training() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        source = Bundle.open(bundled_bundle())
+        stripped = BuildOptions(weights="strip")
+        settings = EngineSettings("tensorrt", options=stripped, cache=Path(folder) / "cache")
+        empty = extend_bundle(source, Path(folder) / "empty", engines=[settings])
+        assert empty.precisions("tensorrt") == ()  # no runner takes an engine without weights
+        made = refit_bundle(empty, source, Path(folder) / "made")
+        assert set(made.precisions("tensorrt")) == {"fp32", "int8"}
+        encoder = next(a for a in made.artifacts if a.file == "encoder.fp32.trt.engine")
+        onnx = (bundled_bundle() / "encoder.fp32.onnx").read_bytes()
+        assert made.read(encoder) == b"REFITTED" + onnx[:8]
+        RIG.refittable = False
+        with refused(EngineError, "fixed weights", "--weights refit"):
+            refit_bundle(empty, source, Path(folder) / "again")
+        RIG.refittable = True
+        RIG.refuse_node = ("backbone.norm/LayerNormalization", "LayerNormalization", "wrong shape")
+        with refused(EngineError, "the last LayerNorm", "wrong shape"):
+            refit_bundle(empty, source, Path(folder) / "again")
+        RIG.refuse_node = None
+        with refused(ConfigError, "has no engines"):
+            refit_bundle(source, source, Path(folder) / "again")
+        with refused(EngineError, "to be refitted"):
+            refit_engine(b"no engine", b"", flavour="tensorrt")
+        assert not (Path(folder) / "again").exists()
 
 
 def main() -> None:

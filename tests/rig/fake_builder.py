@@ -29,6 +29,8 @@ class FakeBuilder:
         #: what goes wrong: (node, op, words) of the parser, or words of the builder
         self.refuse_node: tuple[str, str, str] | None = None
         self.refuse: str = ""
+        self.refittable = True
+        self.weights = b""
         #: called at each step of a build
         self.at_step: Callable[[int], None] = lambda step: None
         self.kept: list[Any] = []
@@ -94,6 +96,28 @@ class FakeBuilder:
         error = parser.get_error(0)
         for name in ("node_name", "node_operator", "desc"):
             learn("IParserError", name, getattr(error, name))
+        self._learn_refitting(log)
+
+    def _learn_refitting(self, log: Any) -> None:
+        f, trt, learn = self.fake, self.trt, self.fake.learn
+        runtime = trt.Runtime(log)
+        learn("IRuntime", "deserialize", lambda: runtime.deserialize_cuda_engine(b"x"))
+        self.handle("IRuntime.deserialize", lambda s, a, d: f.new("ICudaEngine"))
+        engine = runtime.deserialize_cuda_engine(b"x")
+        learn("ICudaEngine", "refittable", lambda: engine.refittable)
+        learn("ICudaEngine", "create_config", lambda: engine.create_serialization_config())
+        self.handle("ICudaEngine.create_config", lambda s, a, d: f.new("ISerializationConfig"))
+        config = engine.create_serialization_config()
+        flag = trt.SerializationFlag.EXCLUDE_WEIGHTS
+        learn("ISerializationConfig", "clear_flag", lambda: config.clear_flag(flag))
+        learn("ICudaEngine", "serialize", lambda: engine.serialize_with_config(config))
+        refitter = trt.Refitter(engine, log)
+        learn("IRefitter", "missing", lambda: refitter.get_missing_weights())
+        learn("IRefitter", "refit", lambda: refitter.refit_cuda_engine())
+        parser = trt.OnnxParserRefitter(refitter, log)
+        learn("IParserRefitter", "refit", lambda: parser.refit_from_bytes(b"x"))
+        learn("IParserRefitter", "num_errors", lambda: parser.num_errors)
+        learn("IParserRefitter", "get_error", lambda: parser.get_error(0))
 
     def _handle(self) -> None:
         f = self.fake
@@ -148,7 +172,27 @@ class FakeBuilder:
             self.monitor.phase_finish("Build")
             return self.memory(b"ENGINE" * 100)
 
+        def deserialize(state: Any, a: Any, d: Any) -> int:
+            content = ctypes.string_at(a[0], a[1])
+            return int(f.new("ICudaEngine", content=content)) if content.startswith(b"ENGINE") else 0
+
+        def serialize(state: Any, a: Any, d: Any) -> int:
+            return self.memory(b"REFITTED" + self.weights)
+
+        def refit(state: Any, a: Any, d: Any) -> int:
+            self.weights = ctypes.string_at(a[0], a[1])[:8]
+            return 0 if self.refuse_node else 1
+
         for name, action in {
+            "IRuntime.deserialize": deserialize,
+            "ICudaEngine.refittable": lambda s, a, d: int(self.refittable),
+            "ICudaEngine.serialize": serialize,
+            "ISerializationConfig.clear_flag": lambda s, a, d: 1,
+            "IRefitter.missing": lambda s, a, d: 0,
+            "IRefitter.refit": lambda s, a, d: 1,
+            "IParserRefitter.refit": refit,
+            "IParserRefitter.num_errors": lambda s, a, d: 1 if self.refuse_node else 0,
+            "IParserRefitter.get_error": lambda s, a, d: f.new("IParserError"),
             "IBuilder.create_network": create_network,
             "IBuilder.build": build,
             "IOptimizationProfile.set_shape": set_shape,

@@ -103,6 +103,7 @@ def results(tmp_path: Path) -> Path:
         ],
         "skipped": {},
     }
+    built = {"state": "built", "seconds": 4.2, "engines": {"encoder": 9_500_000}}
     parity = {"fp32": {"max_abs_error": 1e-6, "max_abs_logit": 2.0}}
     contents: dict[str, dict[str, Any]] = {
         "latency": {"measurements": rows, "skipped": [], "packing": packing, "startup": [wait]},
@@ -161,6 +162,35 @@ def results(tmp_path: Path) -> Path:
         "training_throughput": {"median": {"upstream_form": 30.0, "ours": 75.0, "ours_torchrun": 96.0}},
         "trt_overhead": trt_overhead(),
         "export_full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
+        "engine_build": {
+            "rows": [
+                {
+                    "precision": "fp16",
+                    "sm": [86, 120],
+                    "median_s": 9.04,
+                    "best_s": 8.5,
+                    "cpu_s": 12.0,
+                    "bytes": 120_500_000,
+                    "second": {"median_s": 9.0, "times_faster": 1.0},
+                }
+            ]
+        },
+        "build_matrix": {
+            "rows": [
+                {
+                    "target": name,
+                    "precision": "fp16",
+                    "engine": engine,
+                    "sm": [sm],
+                    "parity": {"max_abs_error": 0.0012},
+                    **more,
+                }
+                for name, engine, sm, more in (
+                    ("rtx-40", "tensorrt-rtx", 89, built),
+                    ("jetson-thor", "tensorrt", 110, {"state": "on the device"}),
+                )
+            ]
+        },
     }
     for name, result in contents.items():
         write_result(
@@ -188,6 +218,9 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "Over 10000 calls with changing shapes: 0 allocations" in filled
     assert "1 objects left once it was closed" in filled
     assert "one process a core | 96 | 3.20 |" in filled
+    assert "| fp16 | SM86, SM120 | 9.0 | 8.5 | 12.0 | 120.5 | 9.0 | 1.00 |" in filled
+    assert "| rtx-40 | fp16 | tensorrt-rtx | SM89 | 9.5 | 4.2 | 1.2e-03 |" in filled
+    assert "| jetson-thor | fp16 | tensorrt | SM110 | on the device |  | 1.2e-03 |" in filled
     assert "Clean on 90 clips of penn.pkl `val`" in filled
     assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 81.20 | 99.4 |" in filled
     assert "bf16" not in filled
