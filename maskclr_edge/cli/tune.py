@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from maskclr_edge.bench.tune import Tuning
     from maskclr_edge.runtime import Bundle
 
+#: clips of a file whose answers are compared; one of 256 is 0.4 %
+MOST_CLIPS = 256
+
 
 def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
     """Names with commas between them, each once."""
@@ -29,8 +32,8 @@ def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 @click.option("--persons", type=click.IntRange(1, 2), default=1, show_default=True, help="Persons in view.")
 @click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=3.0, show_default=True,
               help="Time for each runner and precision.")  # fmt: skip
-@click.option("--data", metavar="FILE", help="Annotation file whose clips must get the same answers; made-up "
-              "motions by default.")  # fmt: skip
+@click.option("--data", metavar="FILE", help="Annotation file whose clips, 256 at most, must get the same "
+              "answers; made-up motions by default.")  # fmt: skip
 @click.option("--split", metavar="NAME", help="Split of that file; all of it by default.")
 @click.option(
     "--layout", metavar="NAME", default="coco17", show_default=True, help="Joint layout of that file."
@@ -98,7 +101,8 @@ def _clips(
 
     found = read_annotations(data, layout=layout)
     annotations = found.split(split) if split else found.annotations
-    return make_clips(annotations, bundle.contract, progress=report)[0]
+    step = -(-len(annotations) // MOST_CLIPS) or 1  # spread over the split, whose classes may be in order
+    return make_clips(annotations[::step], bundle.contract, progress=report)[0]
 
 
 def _table(found: "Tuning") -> Table:

@@ -26,8 +26,9 @@ SHAPES_KEPT = 8
 class OpenVinoRunner(Runner):
     """Encoder and head compiled for the CPU, one call at a time: a call uses all of the runner's threads.
 
-    The encoder takes any shape. ``prepare`` compiles it for one shape besides, which saves a tenth of a small
-    model's time; it is never done unasked, for it costs the time of many calls and the weights' memory again.
+    The encoder takes any shape. ``prepare`` compiles it for one shape besides, which saves a
+    twentieth of a small model's time; it is never done unasked, for it costs the time of many calls and the
+    weights' memory again.
     """
 
     name: ClassVar[str] = "openvino"

@@ -42,6 +42,22 @@ def test_tune_measures_remembers_and_forgets(
     assert not list(quick.rglob("*.json"))
 
 
+def test_clips_of_ones_own_are_compared_some_of_many(
+    tiny_bundle: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from maskclr_edge.data import made_up_clips, write_annotations
+
+    write_annotations(tmp_path / "own.pkl", made_up_clips(10, classes=("clap", "bow")))
+    arguments = ["tune", str(tiny_bundle.write()), "--seconds", "0.01", "--runner", "onnxruntime"]
+    arguments += ["--data", str(tmp_path / "own.pkl")]
+    for most, compared in ((256, 10), (4, 4)):
+        monkeypatch.setattr("maskclr_edge.cli.tune.MOST_CLIPS", most)
+        assert main(arguments) == 0
+        assert f"{compared} clips compared" in capsys.readouterr().out
+    assert main([*arguments, "--split", "none"]) == 2
+    assert "none" in capsys.readouterr().err
+
+
 def test_classify_says_who_chose(
     tiny_bundle: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
