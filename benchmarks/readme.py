@@ -287,7 +287,7 @@ def trt_overhead(results: dict[str, Any]) -> str:
         if name != "allocations"
     )
     return (
-        f"{table}\n\nPyCUDA was built without optimisation. Over {calls} calls with changing shapes: "
+        f"{table}\n\nOver {calls} calls with changing shapes: "
         f"{taken} allocations after each runner's first 100 calls, {left} objects left once it was closed."
     )
 

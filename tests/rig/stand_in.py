@@ -65,17 +65,21 @@ def cuda_python() -> Path:
     return _cached(f"cuda-bindings-{CUDA_BINDINGS}-{_python()}", make)
 
 
-def pycuda() -> Path:
-    """A folder with PyCUDA, built here without a CUDA toolkit and not optimised: some 90 seconds, once."""
+def pycuda(optimise: str = "-O0") -> Path:
+    """A folder with PyCUDA, built here without a CUDA toolkit: some 90 seconds, once; minutes with -O2."""
     _need_shared()
+    script = (SHARED / "make_pycuda.sh").read_text().replace("-O0", optimise)
 
     def make(folder: Path) -> None:
         with tempfile.TemporaryDirectory() as tools:  # the script installs into the environment it finds
             python = _environment(Path(tools) / "venv")
+            for file in SHARED.glob("*.*"):
+                Path(tools, file.name).write_bytes(file.read_bytes())
+            Path(tools, "make_pycuda.sh").write_text(script)
             path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
-            _run("sh", str(SHARED / "make_pycuda.sh"), str(folder), PATH=path)
+            _run("sh", str(Path(tools, "make_pycuda.sh")), str(folder), PATH=path)
 
-    return _cached(f"pycuda-{_python()}-{_digest((SHARED / 'make_pycuda.sh').read_bytes())}", make) / "site"
+    return _cached(f"pycuda-{_python()}-{_digest(script.encode())}", make) / "site"
 
 
 def stubs(release: str) -> Path:
@@ -109,11 +113,11 @@ def libcuda(site: Path | None) -> Path:
     return _cached(f"libcuda-{_digest((source + rest).encode())}", make) / "libcuda.so.1"
 
 
-def command(script: str, release: str, layer: str, bundle: Path) -> list[str]:
+def command(script: str, release: str, layer: str, bundle: Path, optimise: str = "-O0") -> list[str]:
     """The command line of a program of this folder, on a release of TensorRT and a CUDA layer."""
     sites = [cuda_python()]
     if layer == "pycuda":
-        sites.insert(0, pycuda())
+        sites.insert(0, pycuda(optimise))
     stand_in_cuda = libcuda(sites[0] if layer == "pycuda" else None)
     return [
         *(
