@@ -14,7 +14,6 @@ EXTRAS = {
     "tensorboard": "tensorboard",
     "onnx": "export",
     "openvino": "openvino",
-    "tensorrt": "tensorrt",
     "pycuda": "tensorrt",
     "cuda": "tensorrt",
     "tensorrt_rtx": "rtx",
@@ -25,6 +24,9 @@ EXTRAS = {
     "aiohttp": "web",
 }
 
+#: what no extra brings: NVIDIA keeps TensorRT's libraries on an index of its own, and JetPack has them
+COMMANDS = {"tensorrt": "pip install --extra-index-url https://pypi.nvidia.com tensorrt"}
+
 
 def require(name: str) -> ModuleType:
     """Import an optional package by its import name, e.g. ``require("openvino")``.
@@ -34,8 +36,9 @@ def require(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        extra = EXTRAS.get(name.partition(".")[0])
-        command = f"pip install 'maskclr-edge[{extra}]'" if extra else f"pip install {name}"
+        package = name.partition(".")[0]
+        extra = EXTRAS.get(package)
+        command = COMMANDS.get(package) or "pip install " + (f"'maskclr-edge[{extra}]'" if extra else name)
         raise MissingDependencyError(
             f"{name} cannot be imported ({error}); install it with: {command}"
         ) from error
