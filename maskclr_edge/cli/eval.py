@@ -8,6 +8,7 @@ import click
 from maskclr_edge.cli.console import json_option, messages, progress
 from maskclr_edge.cli.eval_report import present
 from maskclr_edge.cli.eval_runs import Asked, run
+from maskclr_edge.cli.eval_stream import present_stream, run_stream
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.evaluation.oneshot import EXEMPLAR_SPLIT
 from maskclr_edge.optional import require
@@ -35,6 +36,8 @@ from maskclr_edge.optional import require
 @click.option("--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Of the draws.")
 @click.option("--keep", metavar="DIR", help="Keep each finished pass of --corrupt here and go on from them.")
 @click.option("--plot", metavar="FILE.png", help="Draw accuracy against severity, one line a model.")
+@click.option("--stream", is_flag=True, help="Play the clips as one stream through the windows and "
+              "decisions of live: time to detection, changes of label, false alarms.")  # fmt: skip
 @click.option("--oneshot", is_flag=True, help="Name clips by the nearest exemplar (embedding head).")
 @click.option("--exemplars", default=EXEMPLAR_SPLIT, show_default=True, metavar="NAME", help="Split of the "
               "exemplars of --oneshot.")  # fmt: skip
@@ -57,10 +60,16 @@ def command(**options: Any) -> None:
       maskclr-edge eval run/best.safetensors --data sbu_coco17.pkl --split val_1 --confusion confusion.png
       maskclr-edge eval a.safetensors --against b.safetensors --data penn_action_coco17.pkl --split val \\
           --corrupt joints --corrupt noise:0.05,0.2 --keep rows --plot robustness.png
+      maskclr-edge eval bundled --data penn_action_coco17.pkl --split val --stream
       maskclr-edge eval run/best.safetensors --oneshot --data ntu120_hrnet_oneshot.pkl
     """
     asked = Asked(**options)
     _check(asked)
+    if asked.stream:
+        with progress("frames") as report:
+            scores = run_stream(asked, report)
+        present_stream(asked, scores)
+        return
     try:
         with progress("reading") as report:
             outcomes = run(asked, report)
@@ -80,6 +89,15 @@ def _check(asked: Asked) -> None:
     if not asked.splits and not asked.oneshot:
         raise click.UsageError("Missing option '--split'")
     refused = {
+        "--stream takes no --corrupt, --oneshot, --confusion, --per-class, --frames, --absent": asked.stream
+        and bool(
+            asked.corruptions
+            or asked.oneshot
+            or asked.confusion
+            or asked.per_class
+            or asked.frames
+            or asked.absent
+        ),
         "--plot and --keep belong to --corrupt; add it": (asked.plot or asked.keep) and not asked.corruptions,
         "--corrupt takes one --split": bool(asked.corruptions) and len(asked.splits) > 1,
         "--corrupt gives no --per-class and no --confusion; ask for them without it": bool(asked.corruptions)

@@ -55,6 +55,7 @@ class Asked:
     seed: int
     keep: str | None
     plot: str | None
+    stream: bool
     oneshot: bool
     exemplars: str
     confusion: str | None
@@ -84,7 +85,7 @@ def run(asked: Asked, report: ProgressCallback) -> list[Outcome]:
     read: dict[tuple[str, ...], AnnotationSet] = {}  # a large file is read once, not once a model
     for model in asked.models:
         with open_runner(model, asked.runner, asked.precision, asked.threads, absent=asked.absent) as opened:
-            _check_head(model, opened, asked.oneshot)
+            check_head(model, opened, asked.oneshot)
             contract = opened.contract
             if asked.frames is not None:
                 contract = replace(contract, frames=asked.frames)
@@ -93,7 +94,7 @@ def run(asked: Asked, report: ProgressCallback) -> list[Outcome]:
                 continue
             names = contract.class_names
             if names not in read:
-                read[names] = match_classes(_read(asked.data, asked.layout, names), names)
+                read[names] = annotations_for(asked, names)
             for split in asked.splits:
                 outcomes.append(_split(asked, model, opened, contract, read[names], split, cells, report))
     return outcomes
@@ -110,7 +111,7 @@ def _split(
     report: ProgressCallback,
 ) -> Outcome:
     clips, labels = make_clips(known.split(split), contract, progress=report)
-    facts = _facts(model, opened, contract, known, split)
+    facts = facts_of(model, opened, contract, known, split)
     start = time.perf_counter()
     if not cells:
         result = evaluate(opened.infer, clips, labels, batch=asked.batch, progress=report)
@@ -140,14 +141,15 @@ def _oneshot(
     result, classes = evaluate_oneshot(
         opened.infer, exemplars, exemplar_labels, clips, labels, batch=asked.batch, progress=report
     )
-    facts = _facts(model, opened, contract, data, split) | result.summary()
+    facts = facts_of(model, opened, contract, data, split) | result.summary()
     facts |= {"exemplars": len(exemplars), "seconds": round(time.perf_counter() - start, 3)}
     return Outcome(facts, tuple(data.class_names[label] for label in classes), evaluation=result)
 
 
-def _facts(
+def facts_of(
     model: str, opened: Runner, contract: SkeletonContract, known: AnnotationSet, split: str
 ) -> dict[str, Any]:
+    """What was run on what."""
     return {
         "model": model,
         "runner": opened.name,
@@ -159,6 +161,11 @@ def _facts(
         "split": split,
         "frames": contract.frames,
     }
+
+
+def annotations_for(asked: Asked, class_names: Sequence[str]) -> AnnotationSet:
+    """What was asked for, its labels counted in a model's classes."""
+    return match_classes(_read(asked.data, asked.layout, class_names), class_names)
 
 
 def _read(data: str, layout: str, class_names: Sequence[str]) -> AnnotationSet:
@@ -175,7 +182,8 @@ def _read(data: str, layout: str, class_names: Sequence[str]) -> AnnotationSet:
     return made_up_clips(count, seed=MADE_UP_SEED, classes=classes, split_fractions={"val": 1.0})
 
 
-def _check_head(model: str, opened: Runner, oneshot: bool) -> None:
+def check_head(model: str, opened: Runner, oneshot: bool) -> None:
+    """Refuse a model whose head does not answer what is asked. Raises ConfigError."""
     if oneshot and opened.config.head != "embed":
         raise ConfigError(
             f"{model} has a class head; --oneshot compares embeddings, give a model that was trained with "

@@ -16,17 +16,23 @@ UNKNOWN, IDLE = "unknown", "idle"
 class DecisionSettings:
     """Thresholds of one person's label.
 
-    smoothing_s: time constant of the moving average over probabilities. enter, leave: probability at which a
-    class becomes the label, and below which it stops being it. margin: lead over the second class that
-    entering takes. hold_s: how long a label stays at least. idle_motion: below this much motion, in body
+    smoothing_s: time constant of the moving average over probabilities. enter: probability at which a class
+    becomes the label where there was none; change: at which it takes the place of another class, which is
+    more, so that labels come soon and do not flicker. leave: below it a label goes. margin: lead over the
+    second class that entering and changing take. hold_s: how long a label stays at least. partial: an answer
+    for a part of a window counts by this power of the part. idle_motion: below this much motion, in body
     sizes, the label is ``idle``.
+
+    The defaults were chosen on a part of Penn Action's train split, clips of two seconds joined at 30 fps.
     """
 
-    smoothing_s: float = 0.5
-    enter: float = 0.5
-    leave: float = 0.3
+    smoothing_s: float = 0.3
+    enter: float = 0.65
+    change: float = 0.85
+    leave: float = 0.1
     margin: float = 0.1
-    hold_s: float = 0.75
+    hold_s: float = 1.0
+    partial: float = 0.15
     idle_motion: float = 0.012
 
 
@@ -61,7 +67,8 @@ class Decider:
 
         fullness: share of the window that is filled; an answer for a part counts as so much less sure.
         """
-        tempered = fullness * probabilities + (1 - fullness) / len(probabilities)
+        trust = fullness**self.settings.partial
+        tempered = trust * probabilities + (1 - trust) / len(probabilities)
         if self.average is None:
             self.average = tempered
         else:
@@ -69,7 +76,8 @@ class Decider:
             self.average = keep * self.average + (1 - keep) * tempered
         self._time_s = time_s
         wanted = self._wanted(motion)
-        if wanted == self.label or time_s - self.since_s < self.settings.hold_s:
+        held = self.label in self.names and time_s - self.since_s < self.settings.hold_s
+        if wanted == self.label or held:
             return False
         self.label, self.since_s = wanted, time_s
         return True
@@ -83,8 +91,7 @@ class Decider:
         best = float(self.average[first])
         lead = best - float(self.average[second]) if first != second else best
         name = self.names[first]
-        if best >= settings.enter and (lead >= settings.margin or name == self.label):
-            return name
-        if self.label in self.names and self.average[self.names.index(self.label)] >= settings.leave:
+        stays = self.label in self.names and self.average[self.names.index(self.label)] >= settings.leave
+        if stays and (name == self.label or best < settings.change or lead < settings.margin):
             return self.label
-        return UNKNOWN
+        return name if best >= settings.enter and lead >= settings.margin else UNKNOWN

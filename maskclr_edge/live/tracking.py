@@ -17,9 +17,11 @@ _LEAST = 0.1
 _ROOM = 0.1
 #: a skeleton of less mean confidence starts no track
 _CLEAR = 0.2
+#: overlap with someone new at which the place of someone who is not seen is taken
+_TAKEN = 0.2
 #: how far most of a body gets, in its sizes: by an estimator's slip, and a second. What jumped further is
 #: someone else, as after a cut in a film
-_SLIP, _FASTEST = 0.25, 4.0
+_SLIP, _FASTEST = 0.06, 2.5
 
 
 @dataclass(eq=False)
@@ -60,6 +62,7 @@ class Tracker:
             if len(self.tracks) < self.most:
                 track.number = self._next
                 self._next += 1
+                self._end_in_the_place_of(track, seen)
                 self.tracks.append(track)
                 seen.append(track)
         clear = [index for index in free if confidence_of(people[index]) >= _CLEAR]
@@ -68,6 +71,19 @@ class Tracker:
             x0, _, x1, y1 = box_of(track.keypoints)
             track.trail = [*track.trail[-29:], (float(x0 + x1) / 2, float(y1))]
         return sorted(seen, key=lambda track: track.number)
+
+    def _end_in_the_place_of(self, new: Track, seen: list[Track]) -> None:
+        """Someone new stands where people were who are not seen: those are gone, as after a cut in a film."""
+        place = _place(new.keypoints)
+        self.tracks = [
+            track
+            for track in self.tracks
+            if track in seen or overlap(_place(track.keypoints), place) < _TAKEN
+        ]
+
+
+def _place(person: Array) -> Array:
+    return _roomy(box_of(person))
 
 
 def _join(tracks: list[Track], people: Array, free: list[int], time_s: float) -> list[Track]:
@@ -86,7 +102,7 @@ def _alike(track: Track, b: Array, time_s: float) -> float:
     a = track.keypoints
     if moved(a, b) > _SLIP + _FASTEST * (time_s - track.time_s):
         return 0.0
-    return 0.5 * likeness(a, b) + 0.5 * overlap(_roomy(box_of(a)), _roomy(box_of(b)))
+    return 0.5 * likeness(a, b) + 0.5 * overlap(_place(a), _place(b))
 
 
 def _roomy(box: Array) -> Array:

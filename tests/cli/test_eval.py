@@ -128,3 +128,17 @@ def test_a_model_that_knows_no_made_up_class(tiny_bundle: Any, capsys: pytest.Ca
     bundle = tiny_bundle.write(contract={"class_names": ["v", "w", "x", "y", "z"]})
     assert main(["eval", str(bundle), "--data", "made-up", "--split", "val"]) == 2
     assert "knows none of them (v, w, x, ...)" in capsys.readouterr().err
+
+
+def test_clips_as_a_stream(tmp_path, capsys):
+    clips = made_up_clips(
+        6, seed=4, frames=(60, 60), classes=("jumping_jacks", "squat"), split_fractions={"val": 1.0}
+    )
+    write_annotations(tmp_path / "clips.pkl", clips)
+    command = ["eval", "bundled", "--data", str(tmp_path / "clips.pkl"), "--split", "val", "--stream"]
+    assert main([*command, "--json", "-"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["actions"] == 6 and facts["made_up"] and 0 < facts["detected_percent"] <= 100
+    assert facts["minutes"] == 0.2 and set(facts["f1"]) == {"0.1", "0.25", "0.5"}
+    assert main([*command, "--corrupt", "joints:6"]) == 2
+    assert "--stream takes no" in capsys.readouterr().err

@@ -55,10 +55,17 @@ def test_nothing_clear_is_unknown():
 
 def test_a_part_of_a_window_counts_less():
     half, whole = Decider(NAMES), Decider(NAMES)
-    play(half, [answer("wave", 0.8)], fullness=0.3)
-    play(whole, [answer("wave")])
+    play(half, [answer("wave", 0.7)], fullness=0.3)
+    play(whole, [answer("wave", 0.7)])
     assert half.label == UNKNOWN and whole.label == "wave"
-    assert half.top()[0][0] == "wave" and half.top()[0][1] < 0.6
+    assert half.top()[0][0] == "wave" and half.top()[0][1] < whole.top()[0][1] == 0.7
+
+
+def test_a_first_label_comes_sooner_than_another_in_its_place():
+    decider = Decider(NAMES)
+    assert play(decider, [answer("wave", 0.75)])[-1] == "wave"
+    assert set(play(decider, [answer("squat", 0.75)] * 12, start=2.0)) == {"wave"}
+    assert play(decider, [answer("squat", 0.95)] * 12, start=6.0)[-1] == "squat"
 
 
 def test_someone_who_hardly_moves_is_idle():

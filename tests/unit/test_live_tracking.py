@@ -47,6 +47,28 @@ def test_someone_who_is_away_for_a_moment_returns_as_the_same_and_after_long_as_
     assert tracker.update(np.stack([person(104)]), 3.1)[0].number != first
 
 
+def test_who_is_elsewhere_from_one_frame_to_the_next_is_someone_else():
+    tracker = Tracker()
+    for index in range(5):
+        before = tracker.update(np.stack([person(100)]), index / 30)
+    assert tracker.update(np.stack([person(130)]), 5 / 30) == []  # a quarter of a body in a thirtieth second
+    after = tracker.update(np.stack([person(130)]), 6 / 30)
+    assert after[0].number != before[0].number
+    # the first one's place is taken: they do not come back into their old track
+    assert tracker.update(np.stack([person(100)]), 7 / 30) == []
+    assert tracker.update(np.stack([person(100)]), 8 / 30)[0].number not in (
+        before[0].number,
+        after[0].number,
+    )
+
+
+def test_a_single_frame_that_is_wrong_costs_no_number():
+    tracker = Tracker()
+    for index in range(10):
+        tracks = tracker.update(np.stack([person(400 if index == 5 else 100)]), index / 30)
+        assert [track.number for track in tracks] == ([] if index in (0, 5) else [1])
+
+
 def test_no_more_than_the_most_and_no_ghosts():
     tracker = Tracker(most=3)
     crowd = np.stack([person(60 * index, confidence=0.5 + 0.02 * index) for index in range(20)])
