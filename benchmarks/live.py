@@ -140,10 +140,13 @@ def rates(arguments: argparse.Namespace) -> dict[str, Any]:
 def soak(arguments: argparse.Namespace) -> dict[str, Any]:
     """Looped input for minutes: memory and age minute by minute."""
     row, seconds = played(arguments, 8, 60 * arguments.minutes)
-    minutes = [seconds[start : start + 60] for start in range(0, len(seconds) - 29, 60)]
+    # notes are taken as frames are shown: fewer than one a second where those are rare
+    last = int(seconds[-1]["second"] // 60) if seconds else 0
+    minutes = [[one for one in seconds if one["second"] // 60 == minute] for minute in range(last + 1)]
     table = [
         {key: float(np.median([one[key] for one in part])) for key in ("rss_mb", "age_p50_ms", "dropped")}
         for part in minutes
+        if part
     ]
     if len(table) < 2:
         raise DataError("a soak takes two minutes at least: the first is to warm up; ask for more --minutes")
