@@ -161,6 +161,19 @@ def results(tmp_path: Path) -> Path:
         },
         "training_throughput": {"median": {"upstream_form": 30.0, "ours": 75.0, "ours_torchrun": 96.0}},
         "trt_overhead": trt_overhead(),
+        "live_stream": {
+            **{"actions": 9, "minutes": 1.5, "detected_percent": 77.8, "detection_s": None},
+            **{"changes_per_minute": 2.5, "false_alarms_per_hour": 80.0, "f1": {"0.5": 33.3}},
+        },
+        "live_identities": {"rows": [{"fps": 5.0, "marks": 36, "switches": 1, "missed": 2, "numbers": 4}]},
+        "live_soak": {
+            "run": {
+                **{"work_s": 180.0, "frames": 900, "dropped": 4500, "fps": 5.0},
+                **{"processor_ms_per_frame": 99.0, "age_ms": {"p50": 80.0, "p99": 130.0}},
+                "classify_percent_of_pose": 9.0,
+            },
+            "minutes": [{"age_p50_ms": float(80 + at), "rss_mb": 400.0 + at} for at in range(3)],
+        },
         "export_full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
         "engine_build": {
             "rows": [
@@ -221,6 +234,8 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "| fp16 | SM86, SM120 | 9.0 | 8.5 | 12.0 | 120.5 | 9.0 | 1.00 |" in filled
     assert "| rtx-40 | fp16 | tensorrt-rtx | SM89 | 9.5 | 4.2 | 1.2e-03 |" in filled
     assert "| jetson-thor | fp16 | tensorrt | SM110 | on the device |  | 1.2e-03 |" in filled
+    assert "| time to detection, median | never |" in filled and "| 5.0 | 36 | 1 | 2 | 4 |" in filled
+    assert "| memory in the second of 3 parts, in the last | 401, 402 MB |" in filled
     assert "Clean on 90 clips of penn.pkl `val`" in filled
     assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 81.20 | 99.4 |" in filled
     assert "bf16" not in filled
