@@ -88,9 +88,10 @@ def test_targets(
     assert main([*words, "--target", "cpu-intel", "--target", "rtx-40", "--target", "jetson-orin-nano"]) == 0
     captured = capsys.readouterr()
     finish = json.loads(captured.out)["finish"]
-    assert finish["rtx-40"] == f"maskclr-edge export '{out}' --out '{out}' --engine tensorrt-rtx --sm 89"
-    assert finish["jetson-orin-nano"].startswith(f"trtexec '--onnx={out}/encoder.fp32.onnx'")
-    assert "jetson-orin-nano: to finish on the device, trtexec" in captured.err
+    again = f"maskclr-edge export '{out}' --out '{out}'"
+    assert finish["rtx-40"] == f"{again} --target rtx-40 --engine tensorrt-rtx"
+    assert finish["jetson-orin-nano"] == f"{again} --target jetson-orin-nano --engine tensorrt"
+    assert "jetson-orin-nano: to finish on the device, maskclr-edge export" in captured.err
     assert Bundle.open(out).precisions("onnxruntime") == ("fp32",)
     assert main(["export", out, "--out", out, "--precision", "fp32", "--target", "h100"]) == 0
     assert main(["export", out, "--out", out, "--target", "h100"]) == 0  # with the precisions that it has
