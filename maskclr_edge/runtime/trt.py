@@ -151,12 +151,16 @@ class TensorRtRunner(Runner):
         with self._free:
             self._waiting += 1
             try:
-                self._free.wait_for(lambda: self._idle or len(self._lanes) < self._most_lanes)
+                while True:
+                    try:
+                        return self._idle.pop()  # others take lanes without the lock
+                    except IndexError:
+                        pass
+                    if len(self._lanes) < self._most_lanes:
+                        return self._make_lane()
+                    self._free.wait()
             finally:
                 self._waiting -= 1
-            if self._idle:
-                return self._idle.pop()
-            return self._make_lane()
 
     def _make_lane(self) -> Lane:
         """Another lane. Raises EngineError where there is no room for it."""

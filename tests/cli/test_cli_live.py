@@ -32,8 +32,8 @@ def test_a_recording_is_labelled_as_it_plays(jumps, tmp_path):
     assert result.exit_code == 0, result.output
     assert "person 1  jumping_jacks" in result.output and "180 frames (6.0 s)" in result.output
     events = [json.loads(line) for line in log.read_text().splitlines()]
-    assert events[0]["label"] == "jumping_jacks" and 0.5 < events[0]["time_s"] < 3
-    assert events[0]["top"][0][0] == "jumping_jacks"
+    assert 0.5 < events[0]["time_s"] < 3  # a first answer, which may be another, comes from part of a window
+    assert events[-1]["label"] == events[-1]["top"][0][0] == "jumping_jacks"
     again = tmp_path / "again.jsonl"
     invoke(jumps, "--log", again)
     assert again.read_text() == log.read_text()  # a file gives the same answers each time
@@ -42,7 +42,7 @@ def test_a_recording_is_labelled_as_it_plays(jumps, tmp_path):
 def test_json_alone_on_stdout(jumps):
     facts = json.loads(invoke(jumps, "--json", "-").stdout)
     assert facts["frames"] == 180 and facts["persons"] == 1
-    assert facts["changes"][0]["label"] == "jumping_jacks" and "classify" in facts["stages_ms"]
+    assert facts["changes"][-1]["label"] == "jumping_jacks" and "classify" in facts["stages_ms"]
 
 
 @pytest.mark.parametrize("suffix", ["webm", "mp4"])
@@ -158,7 +158,7 @@ def test_keypoints_of_another_program_come_as_lines_on_standard_input(jumps):
     piped = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True)
     facts = json.loads(piped.stdout)
     assert (
-        piped.returncode == 0 and facts["frames"] == 180 and facts["changes"][0]["label"] == "jumping_jacks"
+        piped.returncode == 0 and facts["frames"] == 180 and facts["changes"][-1]["label"] == "jumping_jacks"
     )
     nothing = subprocess.run(command, input="", capture_output=True, text=True)
     assert nothing.returncode == 2 and nothing.stderr.count("\n") == 1 and "no line came" in nothing.stderr

@@ -6,6 +6,7 @@ that no longer changes once a CUDA graph was made of it: where that is broken, t
 """
 
 import ctypes
+import itertools
 import json
 import math
 import sys
@@ -58,7 +59,7 @@ class Rig:
         self.sm = "8.7"
         self.log: Any = None
         self._launches: dict[int, Any] = {}
-        self._number = 0
+        self._numbers = itertools.count(1)
         self._kernel: Any = Kernel(self._compute)
         #: time spent in here and not in what is tested
         self.seconds = 0.0
@@ -278,12 +279,12 @@ class Rig:
             return self._error("shape, address or device memory is not set")
         if self.cuda.stand_in_is_capturing(a[0]) and not this.engine.header.get("capturable", True):
             return self._error("operation not permitted when stream is capturing")
-        self._number += 1
+        number = next(self._numbers)  # at once: calls below let other threads in
         captured = bool(self.cuda.stand_in_is_capturing(a[0]))
         work = (this, this.version, this.shape, dict(this.addresses), this.memory)
-        self._launches[self._number] = (captured, *work)
+        self._launches[number] = (captured, *work)
         self.profiles_used.append(this.profile)
-        return int(not self.cuda.stand_in_launch(a[0], self._kernel, self._number))
+        return int(not self.cuda.stand_in_launch(a[0], self._kernel, number))
 
     def _compute(self, number: int) -> None:
         """The kernel: runs when the stream does, for a graph each time it is launched."""
