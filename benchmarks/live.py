@@ -73,7 +73,7 @@ class Drawn:
 
     def show(self, moment: Moment) -> None:
         """Draw, and note."""
-        self.overlay.draw(moment.image, moment.people, moment.figures.line)
+        self.overlay.draw(moment.image, moment.people, moment.figures)
         now = time.perf_counter()
         self._ages.append(1000 * (now - moment.taken_s))
         if now - self._began >= len(self.rows) + 1:
