@@ -11,7 +11,7 @@ PINS    := pyproject.toml setup.py constraints.txt
 # One thread per process: pytest runs two processes beside each other.
 PYTEST  := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
-.PHONY: help demo test test-full gpu-test lint format type bench bench-readme clean
+.PHONY: help demo test test-full test-slow gpu-test lint format type bench bench-readme clean
 
 help: ## Show this list.
 	@sed -n 's/^\([a-z-]*\):.*## /\1 /p' Makefile | while read -r name text; do printf '  make %-13s %s\n' "$$name" "$$text"; done
@@ -20,10 +20,13 @@ demo: $(VENV)/.demo ## See the whole chain run on the bundled model (no torch ne
 	@$(BIN)/maskclr-edge demo $(ARGS)
 
 test: $(VENV)/.dev ## Run the tests: under ten minutes on two cores.
-	@$(PYTEST) -m "not full and not gpu" $(ARGS)
+	@$(PYTEST) -m "not full and not slow and not gpu" $(ARGS)
 
 test-full: $(VENV)/.dev ## Run the slower checks: full-size model, builder matrix, fuzzing.
 	@$(PYTEST) -m "(full or hypothesis) and not gpu" --hypothesis-profile=full $(ARGS)
+
+test-slow: $(VENV)/.dev ## Run what takes minutes each: PyCUDA on the stand-in GPU, compiled peers, actions learned from a video.
+	@$(PYTEST) -m "slow and not gpu" $(ARGS)
 
 gpu-test: $(VENV)/.dev ## Run the checks that need an NVIDIA GPU; each says why where it cannot.
 	@$(PIP) -c $(VENV)/constraints.txt cuda-bindings

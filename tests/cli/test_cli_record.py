@@ -162,7 +162,7 @@ def test_bad_calls_are_answered_in_one_line(performance, tmp_path, capsys):
     assert not (tmp_path / "x.pkl").exists()
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_three_exercises_of_a_video_are_learned(shared_footage, tmp_path):
     """The example of docs/own_actions.md."""
     pytest.importorskip("mediapipe", reason="video needs the extra live, which has no wheel for this Python")

@@ -29,7 +29,7 @@ def test_rates_are_counted_and_a_soak_too_short_is_refused(shared_footage, tmp_p
     assert refused.returncode == 2 and "two minutes" in refused.stderr
 
 
-@pytest.mark.full
+@pytest.mark.slow
 def test_marks_tell_a_switch(shared_footage, tmp_path, monkeypatch):
     copy = tmp_path / "benchmarks"
     shutil.copytree(ROOT / "benchmarks" / "marks", copy / "marks")

@@ -12,7 +12,7 @@ import peer_nets  # noqa: E402
 
 from maskclr_edge.model import build_model  # noqa: E402
 
-pytestmark = pytest.mark.full
+pytestmark = pytest.mark.slow
 COMPILED = [peer for peer in peer_nets.peers() if "compile" in peer.name]
 
 

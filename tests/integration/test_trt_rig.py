@@ -78,7 +78,7 @@ def test_with_cuda_python(answers: Answers, release: str, check: str) -> None:
     assert answers(release, "cuda-python")[check] == "ok"
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("release", RELEASES)
 def test_with_pycuda(answers: Answers, release: str) -> None:
     found = answers(release, "pycuda")
@@ -86,7 +86,7 @@ def test_with_pycuda(answers: Answers, release: str) -> None:
     assert [text for text in found.values() if text != "ok"] == []
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["cuda-python", "pycuda"])
 def test_ten_thousand_calls_with_changing_shapes_leak_nothing(answers: Answers, layer: str) -> None:
     name = "leaks_over_calls_with_changing_shapes"
@@ -133,7 +133,7 @@ def test_the_code_fits_the_types_of_each_release(tmp_path: Path, release: str) -
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.full
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", ["cuda-python", "pycuda"])
 def test_what_is_run_on_gpus_runs_on_the_stand_in(layer: str) -> None:
     """The tests of ``make gpu-test`` themselves, as far as they need no engine."""
