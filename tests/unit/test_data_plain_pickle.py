@@ -20,15 +20,10 @@ from maskclr_edge.data import read_plain_pickle
 from maskclr_edge.errors import DataError
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
-_SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**100), 2**100)
-    | st.floats(allow_nan=False)
-    | st.text()
-    | st.binary()
-)
-_KEYS = st.text() | st.integers() | st.booleans()
+#: the reader takes whole numbers of 16 bytes at most
+_INTEGERS = st.integers(-(2**100), 2**100)
+_SCALARS = st.none() | st.booleans() | _INTEGERS | st.floats(allow_nan=False) | st.text() | st.binary()
+_KEYS = st.text() | _INTEGERS | st.booleans()
 PLAIN = st.recursive(
     _SCALARS,
     lambda inner: (
@@ -36,8 +31,8 @@ PLAIN = st.recursive(
         | st.lists(inner).map(tuple)
         | st.dictionaries(_KEYS, inner)
         | st.dictionaries(_KEYS, inner).map(collections.OrderedDict)
-        | st.sets(st.text() | st.integers())
-        | st.frozensets(st.text() | st.integers())
+        | st.sets(st.text() | _INTEGERS)
+        | st.frozensets(st.text() | _INTEGERS)
     ),
     max_leaves=12,
 )
