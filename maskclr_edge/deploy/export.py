@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,18 +14,14 @@ from maskclr_edge.deploy import parity
 from maskclr_edge.deploy.build_options import DEFAULT_SMS, EngineSettings, engine_settings
 from maskclr_edge.deploy.builder import to_bytes
 from maskclr_edge.deploy.bundle_folder import BundleFolder
-from maskclr_edge.deploy.calibrate import calibrate, present_persons
 from maskclr_edge.deploy.engine_set import add_engines, check_engines
-from maskclr_edge.deploy.float8 import quantise_float8
 from maskclr_edge.deploy.graph import encoder_graph, fits_half, head_graph
 from maskclr_edge.deploy.manifest import as_entry, built_by, fingerprint, now
 from maskclr_edge.deploy.onnx_pair import open_pair
 from maskclr_edge.deploy.precision import OPENVINO, ORT, PRECISIONS, Form, Precision, get_precision
-from maskclr_edge.deploy.quantise import quantisable, quantise
+from maskclr_edge.deploy.quantised import Quantised
 from maskclr_edge.deploy.read_back import check_share, read_back
 from maskclr_edge.deploy.scale_table import ScaleTable
-from maskclr_edge.deploy.sensitivity import Budgeted, HeldOut, rank, within_budget
-from maskclr_edge.deploy.smooth import smoothed
 from maskclr_edge.errors import ConfigError, ExportError
 from maskclr_edge.optional import require
 from maskclr_edge.runtime.bundle import FORMAT, MANIFEST, VERSION, Bundle
@@ -93,7 +88,7 @@ def export_bundle(
         head = head_graph(checkpoint, storage=storage)
         heads = _heads(folder, checkpoint, head, precisions)
         encoders: list[tuple[Precision, Form, dict[str, Any]]] = []
-        quantised = _Quantised(checkpoint, calibration, calibration_method, skip, smooth, progress)
+        quantised = Quantised(checkpoint, calibration, calibration_method, skip, smooth, progress)
         if max_drop is not None and held_out is not None:
             quantised.keep_within(max_drop, held_out, to_bytes(head))
         for kind in map(get_precision, precisions):
@@ -199,95 +194,6 @@ def _check_options(precisions: Sequence[str], engines: Sequence[EngineSettings],
         if ORT not in precision.runners:
             require(OPENVINO)  # what its parity is measured with
     check_engines(engines)
-
-
-class _Quantised:
-    """The quantised graphs of one export, from ranges that are found once, when the first is asked for."""
-
-    def __init__(
-        self,
-        checkpoint: Checkpoint,
-        calibration: Sequence[Floats] | Floats | ScaleTable | None,
-        method: str,
-        skip: Sequence[str],
-        smooth: float | None,
-        progress: Progress | None,
-    ) -> None:
-        self._checkpoint, self._calibration, self._method = checkpoint, calibration, method
-        self._skip, self._smooth, self._progress = list(skip), smooth, progress
-        self._budget: tuple[float, tuple[Floats, npt.NDArray[np.int64]], bytes] | None = None
-        self._kept: dict[str, Budgeted] = {}
-
-    def keep_within(
-        self, max_drop: float, held_out: tuple[Floats, npt.NDArray[np.int64]], head: bytes
-    ) -> None:
-        """From now on leave alone what costs more than ``max_drop`` points of top-1 on held-out clips."""
-        self._budget = (max_drop, held_out, head)
-
-    def graph(self, precision: Precision, form: Form) -> onnx.ModelProto:
-        """The encoder with the Q/DQ pairs of a precision, in one of its forms."""
-        reference, ranges = self._ranged
-        graph = reference
-        if precision.compute != "float32":
-            graph = encoder_graph(self._checkpoint, flat=False, compute=precision.compute)
-            ranges = _renamed(ranges, reference, graph, self._skip)
-
-        def quantised(skip: Sequence[str]) -> onnx.ModelProto:
-            skip = [*self._skip, *skip]
-            if precision.quantised != "int8":
-                return quantise_float8(graph, ranges, skip=skip)
-            bits = form.weight_bits
-            return quantise(graph, ranges, skip=skip, activation=form.activation, weight_bits=bits)
-
-        if precision.name in self._kept:  # the forms of a precision leave the same layers alone
-            return quantised(self._kept[precision.name].skip)
-        if self._budget is None:
-            return quantised(())
-        max_drop, (clips, labels), head = self._budget
-        # the pair of the same precision runs the float encoder too: one runner for both sides
-        data = HeldOut(clips, labels, precision=precision, encoder=to_bytes(reference), head=head)
-        ranking = rank(graph, quantised, data, skip=self._skip, progress=self._progress)
-        chosen = within_budget(quantised, data, ranking, max_drop, self._progress)
-        self._kept[precision.name] = chosen
-        return quantised(chosen.skip)
-
-    def facts(self, clips: Mapping[str, Any] | None) -> dict[str, Any]:
-        """What the manifest says about calibration."""
-        facts: dict[str, Any] = {"method": self._method, "skipped": list(self._skip)}
-        if self._smooth is not None:
-            facts["smooth"] = self._smooth
-        if isinstance(self._calibration, ScaleTable):
-            facts["table_sha256"] = self._calibration.sha256()
-        # a table has the names themselves; their hash is enough here
-        if self._kept:
-            facts["budget"] = {name: kept.to_dict() for name, kept in self._kept.items()}
-        return facts | {"clips": {key: value for key, value in (clips or {}).items() if key != "names"}}
-
-    @cached_property
-    def _ranged(self) -> tuple[onnx.ModelProto, Mapping[str, tuple[float, float]]]:
-        graph = encoder_graph(self._checkpoint, flat=False)
-        tensors = list(dict.fromkeys(quantisable(graph, self._skip).values()))
-        calibration = self._calibration
-        if isinstance(calibration, ScaleTable):
-            return graph, calibration.choose(tensors)
-        clips = [calibration] if isinstance(calibration, np.ndarray) else list(calibration or ())
-        persons = present_persons(clips, self._checkpoint.contract.absent)
-        if self._smooth is not None:
-            self._checkpoint = smoothed(self._checkpoint, graph, persons, self._smooth, self._progress)
-            graph = encoder_graph(self._checkpoint, flat=False)
-        found = calibrate(graph, persons, tensors, method=self._method, progress=self._progress)
-        return graph, found
-
-
-def _renamed(
-    ranges: Mapping[str, tuple[float, float]],
-    of: onnx.ModelProto,
-    to: onnx.ModelProto,
-    skip: Sequence[str],
-) -> dict[str, tuple[float, float]]:
-    """Ranges of one encoder's tensors for another's: what goes into the same layers."""
-    ours, theirs = quantisable(of, skip), quantisable(to, skip)
-    return {theirs[layer]: ranges[tensor] for layer, tensor in ours.items()}
 
 
 def _heads(

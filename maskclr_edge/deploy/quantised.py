@@ -1,0 +1,112 @@
+"""The quantised graphs of one export: ranges, outliers moved, the accuracy budget, Q/DQ pairs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from maskclr_edge.checkpoint import Checkpoint
+from maskclr_edge.deploy.builder import to_bytes
+from maskclr_edge.deploy.calibrate import calibrate, present_persons
+from maskclr_edge.deploy.float8 import quantise_float8
+from maskclr_edge.deploy.graph import encoder_graph
+from maskclr_edge.deploy.precision import Form, Precision
+from maskclr_edge.deploy.quantise import quantisable, quantise
+from maskclr_edge.deploy.scale_table import ScaleTable
+from maskclr_edge.deploy.sensitivity import Budgeted, HeldOut, rank, within_budget
+from maskclr_edge.deploy.smooth import smoothed
+
+Floats = npt.NDArray[np.float32]
+Progress = Callable[[int, int, str], None]
+
+
+class Quantised:
+    """The quantised graphs of one export, from ranges that are found once, when the first is asked for."""
+
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        calibration: Sequence[Floats] | Floats | ScaleTable | None,
+        method: str,
+        skip: Sequence[str],
+        smooth: float | None,
+        progress: Progress | None,
+    ) -> None:
+        self._checkpoint, self._calibration, self._method = checkpoint, calibration, method
+        self._skip, self._smooth, self._progress = list(skip), smooth, progress
+        self._budget: tuple[float, tuple[Floats, npt.NDArray[np.int64]], bytes] | None = None
+        self._kept: dict[str, Budgeted] = {}
+
+    def keep_within(
+        self, max_drop: float, held_out: tuple[Floats, npt.NDArray[np.int64]], head: bytes
+    ) -> None:
+        """From now on leave alone what costs more than ``max_drop`` points of top-1 on held-out clips."""
+        self._budget = (max_drop, held_out, head)
+
+    def graph(self, precision: Precision, form: Form) -> onnx.ModelProto:
+        """The encoder with the Q/DQ pairs of a precision, in one of its forms."""
+        reference, ranges = self._ranged
+        graph = reference
+        if precision.compute != "float32":
+            graph = encoder_graph(self._checkpoint, flat=False, compute=precision.compute)
+            ranges = _renamed(ranges, reference, graph, self._skip)
+
+        def quantised(skip: Sequence[str]) -> onnx.ModelProto:
+            skip = [*self._skip, *skip]
+            if precision.quantised != "int8":
+                return quantise_float8(graph, ranges, skip=skip)
+            bits = form.weight_bits
+            return quantise(graph, ranges, skip=skip, activation=form.activation, weight_bits=bits)
+
+        if precision.name in self._kept:  # the forms of a precision leave the same layers alone
+            return quantised(self._kept[precision.name].skip)
+        if self._budget is None:
+            return quantised(())
+        max_drop, (clips, labels), head = self._budget
+        # the pair of the same precision runs the float encoder too: one runner for both sides
+        data = HeldOut(clips, labels, precision=precision, encoder=to_bytes(reference), head=head)
+        ranking = rank(graph, quantised, data, skip=self._skip, progress=self._progress)
+        chosen = within_budget(quantised, data, ranking, max_drop, self._progress)
+        self._kept[precision.name] = chosen
+        return quantised(chosen.skip)
+
+    def facts(self, clips: Mapping[str, Any] | None) -> dict[str, Any]:
+        """What the manifest says about calibration."""
+        facts: dict[str, Any] = {"method": self._method, "skipped": list(self._skip)}
+        if self._smooth is not None:
+            facts["smooth"] = self._smooth
+        if isinstance(self._calibration, ScaleTable):
+            facts["table_sha256"] = self._calibration.sha256()
+        # a table has the names themselves; their hash is enough here
+        if self._kept:
+            facts["budget"] = {name: kept.to_dict() for name, kept in self._kept.items()}
+        return facts | {"clips": {key: value for key, value in (clips or {}).items() if key != "names"}}
+
+    @cached_property
+    def _ranged(self) -> tuple[onnx.ModelProto, Mapping[str, tuple[float, float]]]:
+        graph = encoder_graph(self._checkpoint, flat=False)
+        tensors = list(dict.fromkeys(quantisable(graph, self._skip).values()))
+        calibration = self._calibration
+        if isinstance(calibration, ScaleTable):
+            return graph, calibration.choose(tensors)
+        clips = [calibration] if isinstance(calibration, np.ndarray) else list(calibration or ())
+        persons = present_persons(clips, self._checkpoint.contract.absent)
+        if self._smooth is not None:
+            self._checkpoint = smoothed(self._checkpoint, graph, persons, self._smooth, self._progress)
+            graph = encoder_graph(self._checkpoint, flat=False)
+        found = calibrate(graph, persons, tensors, method=self._method, progress=self._progress)
+        return graph, found
+
+
+def _renamed(
+    ranges: Mapping[str, tuple[float, float]],
+    of: onnx.ModelProto,
+    to: onnx.ModelProto,
+    skip: Sequence[str],
+) -> dict[str, tuple[float, float]]:
+    """Ranges of one encoder's tensors for another's: what goes into the same layers."""
+    ours, theirs = quantisable(of, skip), quantisable(to, skip)
+    return {theirs[layer]: ranges[tensor] for layer, tensor in ours.items()}
