@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmark_script import run_script, script_parser
+
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.bench.suite import Variant, label, opened, variants
 from maskclr_edge.data import make_clips, read_annotations
@@ -19,27 +21,15 @@ from maskclr_edge.evaluation import evaluate, match_classes
 from maskclr_edge.runtime import BUNDLED, Classifier
 from maskclr_edge.skeleton import SkeletonContract
 
-RESULTS = Path(__file__).resolve().parent / "results"
-
 
 def main() -> int:
     """Evaluate and write, and give the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("models", nargs="*", default=[BUNDLED], metavar="MODEL")
     parser.add_argument("--data", type=Path, required=True, help="annotation file, pyskl pickle")
     parser.add_argument("--split", default="val")
     parser.add_argument("--runner", action="append", default=[], help="may be given again; all by default")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    try:
-        path = measure(arguments)
-    except MaskclrEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(path)
-    return 0
+    return run_script(parser, measure)
 
 
 def measure(arguments: argparse.Namespace) -> Path:

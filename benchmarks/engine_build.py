@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmark_script import run_script, script_parser
 
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.results import result_document, write_dated
@@ -27,7 +28,6 @@ from maskclr_edge.deploy.builder import to_bytes
 from maskclr_edge.deploy.precision import get_precision
 from maskclr_edge.skeleton import SkeletonContract
 
-RESULTS = Path(__file__).resolve().parent / "results"
 #: in a process of its own: builds, and prints seconds and bytes
 BUILD = """
 import json, sys, time
@@ -49,14 +49,15 @@ print(json.dumps({"seconds": wall, "cpu_seconds": own, "bytes": len(engine), "ca
 
 def main() -> int:
     """Build, write, and give the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--precision", default="fp32,fp16")
     parser.add_argument("--sm", default="86,89,120")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
+    return run_script(parser, measure)
+
+
+def measure(arguments: argparse.Namespace) -> Path:
+    """Build each precision, and write the result."""
     machine = describe_machine()
     sms = [int(word) for word in arguments.sm.split(",")]
     checkpoint = made_up()
@@ -66,7 +67,7 @@ def main() -> int:
             graph = encoder_graph(checkpoint, compute=get_precision(precision).compute)
             file = Path(folder, f"{precision}.onnx")
             file.write_bytes(to_bytes(graph))
-            rows.append({"precision": precision, "sm": sms} | measure(file, sms, arguments.repeats))
+            rows.append({"precision": precision, "sm": sms} | builds(file, sms, arguments.repeats))
             print(json.dumps(rows[-1]), file=sys.stderr)
     results = {"parameters": parameter_count(checkpoint.config), "rows": rows}
     settings = {
@@ -77,8 +78,7 @@ def main() -> int:
         "niceness": os.nice(0),  # below 0 where other work on the machine had to stand back
     }
     document = result_document("engine_build", results, settings=settings, machine=machine)
-    print(write_dated(arguments.out, document))
-    return 0
+    return write_dated(arguments.out, document)
 
 
 def made_up() -> Checkpoint:
@@ -93,7 +93,7 @@ def made_up() -> Checkpoint:
     return Checkpoint(config, contract, weights)
 
 
-def measure(file: Path, sms: list[int], repeats: int) -> dict[str, Any]:
+def builds(file: Path, sms: list[int], repeats: int) -> dict[str, Any]:
     """Pairs of builds, without and with the kernel timings of the one before."""
     first, second = [], []
     for _ in range(repeats):

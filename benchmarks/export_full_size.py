@@ -15,13 +15,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from benchmark_script import run_script, script_parser
+
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.process import ProcessRun, run_process
 from maskclr_edge.bench.results import result_document, write_dated
-from maskclr_edge.errors import MaskclrEdgeError
 from maskclr_edge.runtime import Bundle
-
-RESULTS = Path(__file__).resolve().parent / "results"
 
 #: what upstream's training leaves behind: prefix, optimiser state, and layers that actions never use
 MAKE = """
@@ -42,27 +41,22 @@ print(sum(value.numel() for value in net.parameters()))
 
 def main() -> int:
     """Run the steps and write, and give the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("--classes", type=int, default=60)
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--calibration", help="annotation file that int8 is calibrated on; made-up without")
     parser.add_argument("--split", default="train", help="its split")
     parser.add_argument("--keep", type=Path, help="leave checkpoint and bundle in this folder")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
+    return run_script(parser, measure)
+
+
+def measure(arguments: argparse.Namespace) -> Path:
+    """Run the steps in the folder to keep, or in one that is removed."""
     with tempfile.TemporaryDirectory() as folder:
-        try:
-            path = measure(arguments, arguments.keep or Path(folder))
-        except MaskclrEdgeError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return error.exit_code
-    print(path)
-    return 0
+        return measure_in(arguments.keep or Path(folder), arguments)
 
 
-def measure(arguments: argparse.Namespace, folder: Path) -> Path:
+def measure_in(folder: Path, arguments: argparse.Namespace) -> Path:
     """Make, convert, export; collect what each took and the parity that the bundle states."""
     machine = describe_machine()
     folder.mkdir(parents=True, exist_ok=True)

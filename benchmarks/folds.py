@@ -15,31 +15,22 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmark_script import run_script, script_parser
+
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.checkpoint import read_checkpoint
 from maskclr_edge.data import AnnotationSet, make_clips, read_annotations
-from maskclr_edge.errors import ConfigError, MaskclrEdgeError
+from maskclr_edge.errors import ConfigError
 from maskclr_edge.evaluation import evaluate, match_classes
 from maskclr_edge.runtime import open_runner
-
-RESULTS = Path(__file__).resolve().parent / "results"
 
 
 def main() -> int:
     """Evaluate and write, and give the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("checkpoints", metavar="GLOB", help="one checkpoint a fold; quote the pattern")
     parser.add_argument("--data", type=Path, required=True, help="annotation file, pyskl pickle")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    try:
-        print(measure(arguments))
-    except MaskclrEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return run_script(parser, measure)
 
 
 def measure(arguments: argparse.Namespace) -> Path:

@@ -10,6 +10,8 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from benchmark_script import run_script, script_parser
+
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.packing import measure_packing
 from maskclr_edge.bench.results import result_document, write_dated
@@ -18,29 +20,17 @@ from maskclr_edge.bench.suite import Plan, opened, run_suite, variants
 from maskclr_edge.bench.timing import Budget
 from maskclr_edge.errors import MaskclrEdgeError
 
-RESULTS = Path(__file__).resolve().parent / "results"
-
 
 def main() -> int:
     """Measure and write, and give the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--runner", action="append", default=[], help="may be given again; all by default")
     parser.add_argument("--frames", type=int, action="append", default=[], help="may be given again")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each row")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--runs", type=int, default=5, help="fresh processes for each start-up time")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    try:
-        path = measure(arguments)
-    except MaskclrEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(path)
-    return 0
+    return run_script(parser, measure)
 
 
 def measure(arguments: argparse.Namespace) -> Path:

@@ -14,6 +14,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmark_script import run_script, script_parser
+
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.bench.scenarios import bench_clips
@@ -21,31 +23,21 @@ from maskclr_edge.bench.statistics import paired_ratio, summarize
 from maskclr_edge.bench.suite import label, variants
 from maskclr_edge.bench.timing import Budget, time_in_turns
 from maskclr_edge.deploy.precision import PRECISIONS
-from maskclr_edge.errors import ConfigError, MaskclrEdgeError
+from maskclr_edge.errors import ConfigError
 from maskclr_edge.runtime import Runner, open_runner
 
-RESULTS = Path(__file__).resolve().parent / "results"
 REFERENCE = "fp32"
 
 
 def main() -> int:
     """Measure and write, and give the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("model", metavar="BUNDLE")
     parser.add_argument("--frames", default="30,81,243", help="clip lengths")
     parser.add_argument("--runner", action="append", default=[], help="may be given again; all by default")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each runner and length")
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    try:
-        print(measure(arguments))
-    except MaskclrEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return run_script(parser, measure)
 
 
 def measure(arguments: argparse.Namespace) -> Path:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmark_script import run_script, script_parser
 
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.process import run_python
@@ -27,11 +28,9 @@ from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.bench.scenarios import bench_clips
 from maskclr_edge.bench.statistics import paired_ratio
 from maskclr_edge.bench.suite import label
-from maskclr_edge.errors import MaskclrEdgeError
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import Bundle, bundled_bundle, open_runner
 
-RESULTS = Path(__file__).resolve().parent / "results"
 Call = Callable[[], object]
 #: processes of each kind that a comparison of threads starts, in turns
 ROUNDS = 8
@@ -70,22 +69,13 @@ print(json.dumps([float(np.median(wall)), float(np.median(processor))]))
 
 def main() -> int:
     """Measure and write, and give the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("bundle", nargs="?", default=str(bundled_bundle()))
     parser.add_argument("--frames", default="24,81", help="clip lengths")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each comparison")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--realtime", action="store_true", help="before all else on the machine; needs root")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    try:
-        print(measure(arguments))
-    except MaskclrEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return run_script(parser, measure)
 
 
 def measure(arguments: argparse.Namespace) -> Path:

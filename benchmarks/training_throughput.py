@@ -24,18 +24,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from benchmark_script import run_script, script_parser
 from upstream_form import UpstreamClips, UpstreamNet, upstream_training
 
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.data import AnnotationSet, read_annotations
-from maskclr_edge.errors import MaskclrEdgeError, TrainingError
+from maskclr_edge.errors import TrainingError
 from maskclr_edge.skeleton import resample_indices
 from maskclr_edge.training import Event, TrainConfig, find_config, train
 from maskclr_edge.training.augment import training_batch
 from maskclr_edge.training.store import ClipStore
-
-RESULTS = Path(__file__).resolve().parent / "results"
 
 
 class Enough(Exception):
@@ -44,22 +43,13 @@ class Enough(Exception):
 
 def main() -> int:
     """Measure and write, and give the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="annotation file, pyskl pickle")
     parser.add_argument("--config", default="penn_action_small")
     parser.add_argument("--seconds", type=float, default=20.0, help="for each turn")
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    try:
-        print(measure(arguments))
-    except MaskclrEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return run_script(parser, measure)
 
 
 def measure(arguments: argparse.Namespace) -> Path:

@@ -18,12 +18,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from benchmark_script import run_script, script_parser
+
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.results import result_document, write_dated
-from maskclr_edge.errors import ConfigError, EngineError, MaskclrEdgeError
+from maskclr_edge.errors import ConfigError, EngineError
 
 ROOT = Path(__file__).resolve().parents[1]
-RESULTS = ROOT / "benchmarks" / "results"
 RIG = ROOT / "tests" / "rig"
 #: how pip builds PyCUDA; the tests spare themselves the time
 OPTIMISE = "-O2"
@@ -31,23 +32,14 @@ OPTIMISE = "-O2"
 
 def main() -> int:
     """Measure and write, and give the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("--calls", type=int, default=2000, help="for each row")
     parser.add_argument("--leak-calls", type=int, default=10_000, help="with changing shapes")
     parser.add_argument("--release", action="append", default=[], help="may be given again; all by default")
     parser.add_argument(
         "--no-pycuda", action="store_true", help="spare the minutes that building PyCUDA takes"
     )
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    try:
-        print(measure(arguments))
-    except MaskclrEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return run_script(parser, measure)
 
 
 def measure(arguments: argparse.Namespace) -> Path:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -31,6 +32,9 @@ for name in ("DISPLAY", "WAYLAND_DISPLAY"):
 # GNU readline, loaded by pytest, exports the size of a terminal that is not there to pytest-xdist's workers.
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
+
+# The scripts of benchmarks/ import one another, as Python lets them where they are run.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 # What was tuned or cached on the machine that tests run on must not decide their outcome.
 os.environ["MASKCLR_EDGE_CACHE"] = str(Path(tempfile.gettempdir()) / "maskclr-edge-tests-have-no-cache")

@@ -1,13 +1,9 @@
 """torch.compile as a peer of the benchmarks computes what ours computes. Compiling takes minutes."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the peers are written in PyTorch")
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 import peer_nets  # noqa: E402
 
 from maskclr_edge.model import build_model  # noqa: E402

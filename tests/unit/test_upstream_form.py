@@ -1,13 +1,9 @@
 """The benchmarks' peer computes what ours computes: a ratio between different networks would mean nothing."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the peer is written in PyTorch")
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 from upstream_form import UpstreamClips, upstream_net, upstream_training  # noqa: E402
 
 from maskclr_edge.model import build_model  # noqa: E402
