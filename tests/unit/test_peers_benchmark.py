@@ -11,7 +11,6 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the peers are written in PyTorch")
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
 import peer_nets  # noqa: E402
 
 from maskclr_edge.data import AnnotationSet, made_up_clips, write_annotations  # noqa: E402
@@ -41,7 +40,8 @@ def test_a_peer_computes_the_network(peer, slots, random_checkpoint):
         expected = build_model(checkpoint)(torch.from_numpy(given)).numpy()
     with peer.open(peer_nets.Setting(checkpoint, 7, slots, 1)) as call:
         error = np.abs(call(given) - expected).max() / np.abs(expected).max()
-    assert error < (0.1 if "bf16" in peer.name else 1e-4)
+    # OpenVINO as it comes runs float32 in bfloat16 where the processor has that
+    assert error < (0.1 if "bf16" in peer.name or "OpenVINO" in peer.name else 1e-4)
 
 
 def test_what_cannot_run_here_has_its_reason():
