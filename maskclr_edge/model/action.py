@@ -24,9 +24,16 @@ class ClassHead(nn.Module):
         self.fc1 = nn.Linear(config.feature_size, config.hidden_dim)
         self.fc2 = nn.Linear(config.hidden_dim, config.num_classes)
 
-    def hidden(self, features: Tensor) -> Tensor:
-        """The layer before the logits, ``(N, hidden_dim)``, which the contrastive losses compare."""
-        return F.relu(self.bn(self.fc1(features)))
+    def hidden(self, features: Tensor, *, remember: bool = True) -> Tensor:
+        """The layer before the logits, ``(N, hidden_dim)``, which the contrastive losses compare.
+
+        remember: whether a batch in training counts for the statistics that evaluation will use.
+        """
+        scores = self.fc1(features)
+        if remember or not self.training:
+            return F.relu(self.bn(scores))
+        bn = self.bn
+        return F.relu(F.batch_norm(scores, None, None, bn.weight, bn.bias, training=True, eps=bn.eps))
 
     def forward(self, features: Tensor) -> Tensor:
         """``(N, F)`` -> ``(N, K)``."""
@@ -41,8 +48,8 @@ class EmbedHead(nn.Module):
         super().__init__()
         self.fc1 = nn.Linear(config.feature_size, config.hidden_dim)
 
-    def hidden(self, features: Tensor) -> Tensor:
-        """The embedding before it is normalised, ``(N, hidden_dim)``."""
+    def hidden(self, features: Tensor, *, remember: bool = True) -> Tensor:
+        """The embedding before it is normalised, ``(N, hidden_dim)``; it has no statistics to remember."""
         embedding: Tensor = self.fc1(features)
         return embedding
 

@@ -153,7 +153,7 @@ class Pathways(nn.Module):
         if masked:
             mask = self.mask(importance, batch)
             masked_features, _ = self._gather(model.backbone(batch.persons, mask), batch)
-            masked_hidden = self._hidden(masked_features)
+            masked_hidden = self._hidden(masked_features, remember=False)
             if config.ce_type == "avgce":
                 masked_loss = self._objective(masked_hidden, self._logits(masked_hidden), labels)
                 parts[f"{self.objective}_masked"] = masked_loss
@@ -177,10 +177,14 @@ class Pathways(nn.Module):
         features = per_person[batch.slots].mean(dim=1)
         return distributed.gather(features), distributed.gather(batch.labels)
 
-    def _hidden(self, features: Tensor) -> Tensor:
-        """Hidden features (N, H) in float32: the head is small and its batch norm wants precision."""
+    def _hidden(self, features: Tensor, *, remember: bool = True) -> Tensor:
+        """Hidden features (N, H) in float32: the head is small and its batch norm wants precision.
+
+        The batch norm remembers the standard pathway's statistics alone. Evaluation masks nothing: with the
+        masked pathway's mixed in, whole clips are normalised by a mean that lies half a deviation off.
+        """
         with torch.autocast(features.device.type, enabled=False):
-            return self.model.head.hidden(features.float())
+            return self.model.head.hidden(features.float(), remember=remember)
 
     def _logits(self, hidden: Tensor) -> Tensor | None:
         head = self.model.head

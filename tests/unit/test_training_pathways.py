@@ -110,3 +110,18 @@ def test_an_embedding_head_learns_by_the_supervised_contrastive_loss():
     assert set(both.parts) == {"supcon", "supcon_masked", "scl", "ccl"}
     both.loss.backward()
     assert [name for name, p in pathways.model.named_parameters() if p.grad is None] == []
+
+
+def test_the_statistics_of_the_head_are_those_of_whole_clips():
+    config, pathways, clips, labels = make()
+    batch = pack(clips, labels, config, np.random.default_rng(0), slice(None))
+    pathways.train()  # nothing is drawn: dropout and stochastic depth are off
+    norm = pathways.model.head.bn
+    fresh = {name: value.clone() for name, value in norm.state_dict().items()}
+    remembered = []
+    for masked in (False, True):
+        norm.load_state_dict(fresh)
+        pathways(batch, masked)
+        remembered.append(norm.running_mean.clone())
+    assert not torch.equal(remembered[0], fresh["running_mean"])
+    torch.testing.assert_close(remembered[0], remembered[1], rtol=1e-5, atol=1e-7)
