@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from maskclr_edge.live.geometry import Array, box_of, confidence_of, likeness, moved, overlap
 
-#: below this likeness a skeleton starts a track of its own
-_LEAST = 0.1
+#: below this likeness a skeleton starts a track of its own; more is asked of a track that was away
+_LEAST, _LEAST_BACK = 0.1, 0.2
 #: room around a box when overlap is measured, in sizes of the person: people who stand have narrow boxes
 _ROOM = 0.1
 #: a skeleton of less mean confidence starts no track
@@ -48,16 +48,23 @@ class Tracker:
         self.most, self.patience_s = most, patience_s
         self.tracks: list[Track] = []
         self._once: list[Track] = []  # seen a single time so far
-        self._next = 1
+        self._next, self._latest_s = 1, float("-inf")
 
     def update(self, people: Array, time_s: float) -> list[Track]:
         """Join people (P, V, 3) to tracks; gives the tracks that were seen now, by number."""
         self.tracks = [track for track in self.tracks if time_s - track.time_s <= self.patience_s]
         self._once = [track for track in self._once if time_s - track.time_s <= self.patience_s]
         free = list(range(len(people)))
-        seen = _join(self.tracks, people, free, time_s)  # those with a number choose first
-        again = _join(self._once, people, free, time_s)
+        # those of the last moment choose first. Who was away does not take someone who came meanwhile and is
+        # more like the one seen a moment ago: the same place after a cut in a film
+        there = [track for track in self.tracks if track.time_s == self._latest_s]
+        away = [track for track in self.tracks if track.time_s != self._latest_s]
+        seen = _join(there, people, free, time_s)
+        joined = _join(away + self._once, people, free, time_s, away=len(away))
+        seen += [track for track in joined if track.number]
+        again = [track for track in joined if not track.number]
         self._once = [track for track in self._once if track not in again]
+        self._latest_s = time_s
         for track in sorted(again, key=lambda track: -confidence_of(track.keypoints)):
             if len(self.tracks) < self.most:
                 track.number = self._next
@@ -86,11 +93,17 @@ def _place(person: Array) -> Array:
     return _roomy(box_of(person))
 
 
-def _join(tracks: list[Track], people: Array, free: list[int], time_s: float) -> list[Track]:
-    """Join the people numbered in ``free`` to tracks and take them out of it; gives the tracks joined."""
+def _join(
+    tracks: list[Track], people: Array, free: list[int], time_s: float, away: int = 0
+) -> list[Track]:
+    """Join the people numbered in ``free`` to tracks and take them out of it; gives the tracks joined.
+
+    The first ``away`` tracks were not seen a moment ago.
+    """
     scores = np.array(
         [[_alike(track, people[index], time_s) for index in free] for track in tracks], dtype=float
     ).reshape(len(tracks), len(free))
+    scores[:away][scores[:away] < _LEAST_BACK] = 0
     pairs = [(tracks[row], free[column]) for row, column in _greedy(scores)]
     for track, index in pairs:
         track.keypoints, track.time_s = people[index], time_s

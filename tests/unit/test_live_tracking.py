@@ -62,6 +62,28 @@ def test_who_is_elsewhere_from_one_frame_to_the_next_is_someone_else():
     )
 
 
+@pytest.mark.parametrize("size", [1.0, 1.4])
+def test_after_a_cut_the_newcomer_in_the_same_place_is_nobody_s_continuation(size):
+    tracker = Tracker()
+    for index in range(5):
+        before = tracker.update(np.stack([person(100)]), index / 30)
+    # two frames later the old track might be as far: only likeness tells that this is the one seen just now
+    other = person(123, size=size)
+    assert tracker.update(np.stack([other]), 5 / 30) == []
+    after = tracker.update(np.stack([other]), 6 / 30)
+    assert [track.number for track in after] == [before[0].number + 1]
+
+
+def test_who_was_away_does_not_come_back_as_someone_far_off():
+    tracker = Tracker()
+    for index in range(3):
+        tracker.update(np.stack([person(100)]), index / 10)
+    tracker.update(np.zeros((0, 17, 3), np.float32), 0.3)
+    for index in range(11, 13):  # 38 pixels in 0.9 s could be walked, but the boxes hardly overlap
+        tracks = tracker.update(np.stack([person(138)]), index / 10)
+    assert [track.number for track in tracks] == [2]
+
+
 def test_a_single_frame_that_is_wrong_costs_no_number():
     tracker = Tracker()
     for index in range(10):
