@@ -45,3 +45,6 @@ NTU120_CLASSES = (
     *("cheers and drink", "carry object", "take a photo", "follow", "whisper", "exchange things"),
     *("support somebody", "rock-paper-scissors"),
 )
+
+#: what two people do together: A50 to A60 and A106 to A120
+NTU_TWO_PERSON = (*NTU60_CLASSES[49:], *NTU120_CLASSES[105:])

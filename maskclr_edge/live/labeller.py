@@ -4,15 +4,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import numpy as np
-
+from maskclr_edge.live.answers import Answers, Asked
 from maskclr_edge.live.decisions import Decider, DecisionSettings
 from maskclr_edge.live.figures import LabelChange, Meter
 from maskclr_edge.live.geometry import Array
 from maskclr_edge.live.tracking import Track, Tracker
 from maskclr_edge.live.windows import Window
 from maskclr_edge.runtime import Classifier
-from maskclr_edge.skeleton import preprocess
 
 #: clips (N, M, T, 17, 3) -> how much the model looks at the joints of their first person, (N, 17)
 Importance = Callable[[Array], Array]
@@ -72,9 +70,9 @@ class Labeller:
         meter: Meter | None = None,
         importance: Importance | None = None,
     ) -> None:
-        self.classifier, self.settings = classifier, settings
-        self.layout, self.resolution_wh = layout, resolution_wh
+        self.settings = settings
         self.meter, self.importance = meter or Meter(), importance
+        self.answers = Answers(classifier, layout, resolution_wh) if classifier is not None else None
         self.tracker = Tracker(settings.most)
         self.persons = self.windows = 0
         self._people: dict[int, _Person] = {}
@@ -88,33 +86,38 @@ class Labeller:
 
     def _label(self, tracks: list[Track], time_s: float) -> list[LabelChange]:
         """Windows that are due, of all tracks in one call of the model; gives the labels that changed."""
-        due: list[tuple[Track, _Person]] = []
         for track in tracks:
             person = self._people.setdefault(track.number, self._person())
             person.window.add(time_s, track.keypoints)
-            if person.window.ready and time_s - person.asked_s >= 1 / self.settings.hz - 1e-6:
-                person.asked_s = time_s
-                due.append((track, person))
         alive = [track.number for track in self.tracker.tracks]
         self._people = {number: self._people[number] for number in alive if number in self._people}
         self.persons = max(self.persons, *(track.number for track in tracks), 0)
-        if not due or self.classifier is None:
+        if self.answers is None:
             return []
+        asked = [Asked(track, self._people[track.number].window) for track in tracks]
+        asked = [one for one in asked if one.window.ready]
+        people = [self._people[one.track.number] for one in asked]
+        # as soon as anyone is due everybody is asked about: a batch costs less, and pairs need both
+        if not any(time_s - person.asked_s >= 1 / self.settings.hz - 1e-6 for person in people):
+            return []
+        for person in people:
+            person.asked_s = time_s
         with self.meter.timed("classify"):
-            clips = np.stack([self._clip(person.window, self.classifier) for _, person in due])
-            answers = self.classifier.classify_clips(clips)
+            pairs = self.answers.pairs(asked)
+            answers = self.answers.of(asked, pairs)
         if self.importance is not None:
             with self.meter.timed("importance"):
-                for (_, person), importance in zip(due, self.importance(clips), strict=True):
+                clips = self.answers.clips_of(asked, pairs)
+                for person, importance in zip(people, self.importance(clips), strict=True):
                     person.importance = importance
-        self.windows += len(due)
+        self.windows += len(asked)
         changes = []
-        for (track, person), probabilities in zip(due, answers, strict=True):
-            window, decider = person.window, person.decider
-            if decider.update(probabilities, window.fullness, window.motion(), time_s):
+        for one, person, probabilities in zip(asked, people, answers, strict=True):
+            decider = person.decider
+            if decider.update(probabilities, one.window.fullness, one.window.motion(), time_s):
                 sure = round(decider.probability, 4)
                 changes.append(
-                    LabelChange(round(time_s, 3), track.number, decider.label, sure, decider.top())
+                    LabelChange(round(time_s, 3), one.track.number, decider.label, sure, decider.top())
                 )
         return changes
 
@@ -126,10 +129,5 @@ class Labeller:
         return Labelled(track.number, track.keypoints, trail, decider.label, sure, top, person.importance)
 
     def _person(self) -> _Person:
-        names = self.classifier.contract.class_names if self.classifier is not None else ()
+        names = self.answers.class_names if self.answers is not None else ()
         return _Person(Window(self.settings.window_s), Decider(names, self.settings.decisions))
-
-    def _clip(self, window: Window, classifier: Classifier) -> Array:
-        contract = classifier.contract
-        keypoints = window.sample(contract.frames)
-        return preprocess(keypoints, contract, layout=self.layout, resolution_wh=self.resolution_wh)

@@ -93,9 +93,7 @@ def _place(person: Array) -> Array:
     return _roomy(box_of(person))
 
 
-def _join(
-    tracks: list[Track], people: Array, free: list[int], time_s: float, away: int = 0
-) -> list[Track]:
+def _join(tracks: list[Track], people: Array, free: list[int], time_s: float, away: int = 0) -> list[Track]:
     """Join the people numbered in ``free`` to tracks and take them out of it; gives the tracks joined.
 
     The first ``away`` tracks were not seen a moment ago.

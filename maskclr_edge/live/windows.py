@@ -27,6 +27,11 @@ class Window:
             self._seen.popleft()
 
     @property
+    def bounds_s(self) -> tuple[float, float]:
+        """When the first and the last skeleton held were seen."""
+        return self._seen[0][0], self._seen[-1][0]
+
+    @property
     def span_s(self) -> float:
         """From the first to the last skeleton held."""
         return self._seen[-1][0] - self._seen[0][0] if self._seen else 0.0
@@ -41,13 +46,15 @@ class Window:
         """Share of the window that is filled, 0 to 1."""
         return min(self.span_s / self.seconds, 1.0)
 
-    def sample(self, frames: int) -> npt.NDArray[np.float32]:
+    def sample(self, frames: int, bounds_s: tuple[float, float] | None = None) -> npt.NDArray[np.float32]:
         """Keypoints (1, frames, V, 3): the nearest skeleton in time, zeros where none is near.
 
         The samples are the middles of equal spans of time, so the rate of the source does not matter.
+        bounds_s: from when until when, all that is held by default.
         """
         times = np.array([time_s for time_s, _ in self._seen])
-        wanted = times[0] + (np.arange(frames) + 0.5) / frames * (times[-1] - times[0])
+        begin, end = bounds_s or self.bounds_s
+        wanted = begin + (np.arange(frames) + 0.5) / frames * (end - begin)
         after = np.clip(np.searchsorted(times, wanted), 1, len(times) - 1)
         earlier = wanted - times[after - 1] <= times[after] - wanted
         chosen = np.where(earlier, after - 1, after)

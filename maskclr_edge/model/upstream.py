@@ -11,7 +11,7 @@ from torch import Tensor
 
 from maskclr_edge.checkpoint import Checkpoint, ModelConfig, read_checkpoint
 from maskclr_edge.checkpoint.weights import FloatArray, check_shapes, check_values
-from maskclr_edge.data.ntu_classes import NTU60_CLASSES, NTU120_CLASSES
+from maskclr_edge.data.ntu_classes import NTU60_CLASSES, NTU120_CLASSES, NTU_TWO_PERSON
 from maskclr_edge.errors import CheckpointError
 from maskclr_edge.model.action import ActionNet
 from maskclr_edge.model.torch_file import is_torch_file, load_torch_file
@@ -69,6 +69,7 @@ def upstream_contract(config: ModelConfig, class_names: Sequence[str] | None = N
         confidence_order="legacy",
         absent="projected",
         scale_ratio=2.0,
+        two_person=tuple(name for name in class_names if name in NTU_TWO_PERSON),
     )
 
 

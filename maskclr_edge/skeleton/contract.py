@@ -11,6 +11,8 @@ from maskclr_edge.errors import ConfigError
 MAX_FRAMES = 243
 _MAX_NAME = 200
 _MAX_CLASSES = 100_000
+#: fields that are tuples here and lists in JSON
+_LISTS = ("class_names", "two_person")
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,9 @@ class SkeletonContract:
     ``min_frames`` to ``max_frames``. ``persons`` is the number of person slots. ``confidence_order`` is
     "h36m", or "legacy" for upstream weights. ``absent`` says what absent persons and unseen joints are
     after normalisation: exact zeros, or "projected" (moved with the crop, as upstream does).
-    ``scale_ratio`` is the size of the crop box relative to the persons' bounding box. Raises ConfigError
-    naming the field at fault.
+    ``scale_ratio`` is the size of the crop box relative to the persons' bounding box. ``two_person`` names
+    the classes that two people do together, as far as is known; files from before it have none. Raises
+    ConfigError naming the field at fault.
     """
 
     class_names: tuple[str, ...]
@@ -34,6 +37,7 @@ class SkeletonContract:
     absent: Literal["zeros", "projected"] = "zeros"
     scale_ratio: float = 2.0
     layout: str = "h36m17"
+    two_person: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_class_names(self.class_names)
@@ -70,10 +74,23 @@ class SkeletonContract:
             or ratio <= 0
         ):
             raise ConfigError(f"skeleton contract: scale_ratio is {ratio!r}, it must be a number above 0")
+        if not isinstance(self.two_person, tuple) or not set(self.two_person) <= set(self.class_names):
+            raise ConfigError(
+                f"skeleton contract: two_person has {_short(self.two_person)}, "
+                "it must list some of class_names"
+            )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON-able form with every field; ``from_dict`` gives back an equal contract."""
-        return asdict(self) | {"class_names": list(self.class_names), "scale_ratio": float(self.scale_ratio)}
+        """Plain JSON-able form with every field; ``from_dict`` gives back an equal contract.
+
+        ``two_person`` is left out where there is none, so that earlier releases read the file.
+        """
+        values = asdict(self) | {
+            "class_names": list(self.class_names),
+            "scale_ratio": float(self.scale_ratio),
+            "two_person": list(self.two_person),
+        }
+        return {key: value for key, value in values.items() if key != "two_person" or value}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "SkeletonContract":
@@ -87,13 +104,13 @@ class SkeletonContract:
             if key not in known:
                 close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.0)[0]
                 raise ConfigError(f"skeleton contract: unknown key {key!r}; did you mean {close!r}?")
-        missing = [name for name in known if name not in values]
+        missing = [name for name in known if name not in values and name != "two_person"]
         if missing:
             raise ConfigError(
                 f"skeleton contract: missing key {missing[0]!r}; write it with the other fields"
             )
-        names = values["class_names"]
-        return cls(**(dict(values) | {"class_names": tuple(names) if isinstance(names, list) else names}))
+        lists = {name: tuple(values[name]) for name in _LISTS if isinstance(values.get(name), list)}
+        return cls(**(dict(values) | lists))
 
 
 def _check_class_names(names: object) -> None:

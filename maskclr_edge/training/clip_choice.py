@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
@@ -75,6 +76,15 @@ def hold_out(annotations: list[Annotation], share: float) -> tuple[list[Annotati
         for annotation in members[round((1 - share) * len(members)) :]
     }
     return [a for a in annotations if a.name not in held], [a for a in annotations if a.name in held]
+
+
+def two_person_classes(annotations: Iterable[Annotation], names: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes that take two: in most of their clips two persons are there for most of the time."""
+    votes: dict[int, list[bool]] = {}
+    for annotation in annotations:
+        there = (annotation.keypoints[..., 2] > 0).any(axis=-1).sum(axis=0)  # persons in each frame
+        votes.setdefault(annotation.label, []).append(bool((there >= 2).mean() > 0.5))
+    return tuple(name for label, name in enumerate(names) if np.mean(votes.get(label, [False])) > 0.5)
 
 
 def check_classes(config: TrainConfig, data: AnnotationSet) -> None:

@@ -170,8 +170,8 @@ class TrainConfig:
         name = f"{self.data_split}_{part}" if self.data_split else part
         return name if self.fold == 1 else f"{name}_{self.fold}"
 
-    def contract(self, class_names: tuple[str, ...]) -> SkeletonContract:
-        """The skeleton contract of weights trained by this config."""
+    def contract(self, class_names: tuple[str, ...], two_person: tuple[str, ...] = ()) -> SkeletonContract:
+        """The skeleton contract of weights trained by this config; two_person: classes that take two."""
         return SkeletonContract(
             class_names=class_names,
             frames=self.clip_len,
@@ -180,6 +180,7 @@ class TrainConfig:
             confidence_order=self.confidence_order,  # type: ignore[arg-type]  # checked in __post_init__
             absent=self.absent,  # type: ignore[arg-type]
             scale_ratio=self.scale_range_test[0],
+            two_person=two_person if self.persons == 2 else (),
         )
 
     def to_flat(self) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from maskclr_edge.model import ActionNet, Regularisation, load_backbone, to_weig
 from maskclr_edge.runtime.torch_runner import TorchRunner
 from maskclr_edge.training import distributed
 from maskclr_edge.training.augment import training_batch
-from maskclr_edge.training.clip_choice import choose_clips, data_hash, epoch_order
+from maskclr_edge.training.clip_choice import choose_clips, data_hash, epoch_order, two_person_classes
 from maskclr_edge.training.config import TrainConfig
 from maskclr_edge.training.pathways import PackedBatch, Pathways, StepResult, pack
 from maskclr_edge.training.schedule import MovingAverage, make_optimiser, rate_factor, set_rates
@@ -95,8 +95,8 @@ class _Run:
         observe: Callable[[Event], None],
     ) -> None:
         self.config, self.data, self.out, self.device, self.observe = config, data, out, device, observe
-        self.contract = config.contract(data.class_names)
         chosen, self.held_out = choose_clips(config, data)
+        self.contract = config.contract(data.class_names, two_person_classes(chosen, data.class_names))
         self.store = ClipStore.from_annotations(chosen, self.contract)
         self.per_class = config.n_views if config.model.head == "embed" else 1
         usable = len(epoch_order(self.store.labels, self.per_class, np.random.default_rng(0)))

@@ -34,6 +34,13 @@ def test_round_trip_through_json(
     ]  # fmt: skip
 
 
+def test_classes_that_take_two_are_stored_where_there_are_any() -> None:
+    contract = replace(CONTRACT, two_person=("bow",))
+    stored = json.loads(json.dumps(contract.to_dict()))
+    assert stored["two_person"] == ["bow"] and SkeletonContract.from_dict(stored) == contract
+    assert "two_person" not in CONTRACT.to_dict()
+
+
 def test_defaults_and_frozen() -> None:
     assert (CONTRACT.persons, CONTRACT.min_frames, CONTRACT.max_frames) == (2, 1, 243)
     assert (CONTRACT.confidence_order, CONTRACT.absent, CONTRACT.scale_ratio, CONTRACT.layout) == (
@@ -69,6 +76,9 @@ def test_defaults_and_frozen() -> None:
         ({"class_names": ("a", 3)}, "class_names has 3"),
         ({"class_names": ("a", "b" * 500)}, "class_names has 'bbb"),
         ({"class_names": ("a", "two\nlines")}, r"class_names has 'two\\nlines'.* printable"),
+        ({"two_person": ("hug",)}, "two_person has 1 of them, it must list some of class_names"),
+        ({"two_person": ["wave"]}, "two_person has 1 of them"),
+        ({"two_person": "wave"}, "two_person has 'wave'"),
         ({"class_names": ("a", "\x1b[31mred")}, r"class_names has '\\x1b"),
     ],
 )

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="training needs PyTorch")
-from maskclr_edge.data import made_up_clips
-from maskclr_edge.training.clip_choice import epoch_order, hold_out
+from maskclr_edge.data import made_up_clips, read_annotations
+from maskclr_edge.training.clip_choice import epoch_order, hold_out, two_person_classes
 
 
 def test_the_holdout_is_the_last_clips_of_each_class_by_name():
@@ -23,6 +23,27 @@ def test_the_holdout_is_the_last_clips_of_each_class_by_name():
     assert hold_out(mixed, 0.0) == (mixed, [])
     again = [dataclasses.replace(a) for a in sorted(mixed, key=lambda a: a.name)]
     assert {a.name for a in hold_out(again, 0.25)[1]} == {a.name for a in held}
+
+
+def test_classes_take_two_where_most_clips_show_two_for_most_of_the_time():
+    data = made_up_clips(9, seed=0, frames=(20, 21), classes=("squat", "pullup", "situp"))
+    clips = []
+    for annotation in data.annotations:
+        beside = np.array(annotation.keypoints) + np.array((50, 0, 0), np.float32)
+        if annotation.label == 1:
+            beside[:, 5:] = 0  # somebody passes by
+        if annotation.label != 2:
+            annotation = dataclasses.replace(
+                annotation, keypoints=np.concatenate((annotation.keypoints, beside))
+            )
+        clips.append(annotation)
+    assert two_person_classes(clips, data.class_names) == data.class_names[:1]
+
+
+def test_every_class_of_sbu_takes_two_and_none_of_penn_action(shared_data):
+    for name, two in (("sbu", True), ("penn_action", False)):
+        data = read_annotations(shared_data / f"{name}_coco17.pkl")
+        assert two_person_classes(data.annotations, data.class_names) == (data.class_names if two else ())
 
 
 @pytest.mark.parametrize("per_class", [2, 3])

@@ -1,0 +1,73 @@
+"""Windows of people to probabilities: of each person alone, or with the one beside them.
+
+A model may have classes that two people do together; its contract says which. Two who are near each other are
+then one clip, and its answer is for both. Where all classes take two, someone alone is not asked about.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from maskclr_edge.live.geometry import Array
+from maskclr_edge.live.pairs import Pairing
+from maskclr_edge.live.tracking import Track
+from maskclr_edge.live.windows import Window
+from maskclr_edge.runtime import Classifier
+from maskclr_edge.skeleton import preprocess
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """Somebody with a window that is ready."""
+
+    track: Track
+    window: Window
+
+
+class Answers:
+    """Asks a classifier about people whose joints are in the order of ``layout``, in one call a moment."""
+
+    def __init__(self, classifier: Classifier, layout: str, resolution_wh: tuple[int, int]) -> None:
+        self._classifier, self._layout, self._resolution_wh = classifier, layout, resolution_wh
+        contract = classifier.contract
+        self.class_names = contract.class_names
+        self._two = np.array([name in contract.two_person for name in self.class_names])  # (K,)
+        self._pairing = Pairing()
+
+    def pairs(self, people: Sequence[Asked]) -> list[tuple[int, int]]:
+        """Who is with whom, as places in ``people``; nobody where the model has no class that takes two."""
+        return self._pairing.update([one.track for one in people]) if self._two.any() else []
+
+    def of(self, people: Sequence[Asked], pairs: Sequence[tuple[int, int]]) -> npt.NDArray[np.float64]:
+        """Probabilities (P, K) of what each of ``people`` does.
+
+        The answer for a pair counts where its likeliest class takes two, else each is answered for alone. Of
+        someone alone nothing is known, and all classes are as likely, where every class takes two.
+        """
+        alone = [] if self._two.all() else list(range(len(people)))
+        groups = [*pairs, *((one,) for one in alone)]
+        result = np.full((len(people), len(self.class_names)), 1 / len(self.class_names))
+        if groups:
+            clips = [self._clip(*(people[one] for one in group)) for group in groups]
+            answers = self._classifier.classify_clips(np.stack(clips))
+            result[alone] = answers[len(pairs) :]
+            for pair, answer in zip(pairs, answers[: len(pairs)], strict=True):
+                if self._two[answer.argmax()]:
+                    result[list(pair)] = answer
+        return result
+
+    def clips_of(self, people: Sequence[Asked], pairs: Sequence[tuple[int, int]]) -> Array:
+        """A clip (P, M, T, 17, 3) for each of ``people``, who comes first in it, then the one beside them."""
+        beside = {a: (b,) for pair in pairs for a, b in (pair, pair[::-1])}
+        groups = [(one, *beside.get(one, ())) for one in range(len(people))]
+        return np.stack([self._clip(*(people[one] for one in group)) for group in groups])
+
+    def _clip(self, *people: Asked) -> Array:
+        """The clip of one person or two, over the time in which either was seen."""
+        contract = self._classifier.contract
+        begins, ends = zip(*(one.window.bounds_s for one in people), strict=True)
+        bounds_s = min(begins), max(ends)
+        keypoints = np.concatenate([one.window.sample(contract.frames, bounds_s) for one in people])
+        return preprocess(keypoints, contract, layout=self._layout, resolution_wh=self._resolution_wh)
