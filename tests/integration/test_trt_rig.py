@@ -1,4 +1,4 @@
-"""The TensorRT runner without a GPU: NVIDIA's real Python bindings of three releases on stand-ins.
+"""The runner without a GPU: NVIDIA's real Python bindings of TensorRT and TensorRT-RTX on stand-ins.
 
 What is under test runs in a process of its own for each release, see tests/rig; an engine computes with ONNX
 Runtime, so that logits are true. The libcuda is stricter than a real one about contexts, streams and graphs.
@@ -20,7 +20,13 @@ import pytest
 
 RIG = Path(__file__).resolve().parents[1] / "rig"
 RELEASES = ("10.3", "10.16", "11.4")
-NAMES = re.findall(r"^def check_(\w+)\(", (RIG / "checks.py").read_text(), re.MULTILINE)
+#: TensorRT-RTX has the same bindings, and more: runtime configurations, from which its contexts are made
+WITH_RTX = (*RELEASES, "rtx-1.7")
+NAMES = [
+    name
+    for file in sorted(RIG.glob("checks_*.py"))
+    for name in re.findall(r"^def check_(\w+)\(", file.read_text(), re.MULTILINE)
+]
 Answers = Callable[..., dict[str, str]]
 
 
@@ -71,7 +77,7 @@ def _run(release: str, layer: str, bundle: Path, *flags: str) -> dict[str, str]:
 
 # xdist gives a group to one process: a release is then run once
 @pytest.mark.parametrize(
-    "release", [pytest.param(r, marks=pytest.mark.xdist_group(f"rig-{r}")) for r in RELEASES]
+    "release", [pytest.param(r, marks=pytest.mark.xdist_group(f"rig-{r}")) for r in WITH_RTX]
 )
 @pytest.mark.parametrize("check", NAMES)
 def test_with_cuda_python(answers: Answers, release: str, check: str) -> None:
@@ -79,7 +85,7 @@ def test_with_cuda_python(answers: Answers, release: str, check: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("release", WITH_RTX)
 def test_with_pycuda(answers: Answers, release: str) -> None:
     found = answers(release, "pycuda")
     assert set(found) == set(NAMES)

@@ -6,6 +6,7 @@ that no longer changes once a CUDA graph was made of it: where that is broken, t
 """
 
 import ctypes
+import importlib
 import itertools
 import json
 import math
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fake_rtx import teach_rtx
 
 MAGIC = b"RIGPLAN1"
 CONTEXT_DEPTH = 11
@@ -49,9 +51,8 @@ class Rig:
         self._learning = True
         self._count_destructions()
         self.fake.install(rig)
-        import tensorrt
-
-        self.trt: Any = tensorrt
+        self.flavour = "tensorrt-rtx" if (rig / "tensorrt_rtx").is_dir() else "tensorrt"
+        self.trt: Any = importlib.import_module(self.flavour.replace("-", "_"))
         #: what to fail next, by method name
         self.fail: dict[str, str] = {}
         #: profile that each run used
@@ -81,7 +82,7 @@ class Rig:
 
     def _count_destructions(self) -> None:
         fake, call = self.fake, self.fake._call
-        kinds = ("ICudaEngine", "IExecutionContext", "IRuntime")
+        kinds = ("ICudaEngine", "IExecutionContext", "IRuntime", "IRuntimeConfig")
 
         def counting(this: Any, slot: int, *rest: Any) -> None:
             began = time.perf_counter()
@@ -155,6 +156,8 @@ class Rig:
             handlers[f"IExecutionContext.{name}"] = getattr(self, f"_context_{name}")
         handlers["IRuntime.deserialize"] = self._deserialize
         handlers["ICudaEngine.create"] = self._create
+        if self.flavour == "tensorrt-rtx":
+            teach_rtx(self, engine, context)
         self.alive.clear()
         self._lessons = (logger, runtime, engine, context)  # taught on, and out of the count
 
@@ -233,6 +236,10 @@ class Rig:
         wanted = int(self.trt.ExecutionContextAllocationStrategy.USER_MANAGED)
         if a[0] & 0xFFFFFFFF != wanted:
             return self._error("the runner is meant to bring the memory")
+        return self.new_context(this)
+
+    def new_context(self, this: Any) -> int:
+        """A context of an engine, which still has no memory."""
         return self._new(
             "IExecutionContext",
             engine=this, shape=None, addresses={}, memory=(0, 0), profile=None, version=0,

@@ -19,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from checks import Bench, parser_of_the_rig
+from rig_bench import Bench, parser_of_the_rig
 
 from maskclr_edge.runtime.trt_lane import SHAPES_KEPT
 

@@ -12,13 +12,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 SHARED = HERE.parents[2] / "shared" / "trt_rig"
-#: name of a TensorRT release -> version of its bindings on PyPI
-VERSIONS = {"10.3": "10.3.0", "10.16": "10.16.1.11", "11.4": "11.4.0.106"}
+#: name of a release -> version of its bindings on PyPI; those called rtx are of TensorRT-RTX
+VERSIONS = {"10.3": "10.3.0", "10.16": "10.16.1.11", "11.4": "11.4.0.106", "rtx-1.7": "1.7.1.116"}
 CUDA_BINDINGS = "12.9.4"
 STUBGEN = "2.5.5"
 
@@ -35,9 +36,11 @@ def cache() -> Path:
 
 
 def rig(release: str) -> Path:
-    """A folder with `import tensorrt` of one release on a stand-in libnvinfer."""
+    """A folder with `import tensorrt`, or `tensorrt_rtx`, of one release on a stand-in library."""
     _need_shared()
     version = VERSIONS[release]
+    if release.startswith("rtx"):
+        return _rtx_rig(version)
 
     def make(folder: Path) -> None:
         with tempfile.TemporaryDirectory() as wheels:
@@ -47,6 +50,37 @@ def rig(release: str) -> Path:
 
     source = (SHARED / "make_rig.py").read_bytes() + (SHARED / "fake_trt.cpp").read_bytes()
     return _cached(f"tensorrt-{version}-{_python()}-{_digest(source)}", make)
+
+
+def _rtx_rig(version: str) -> Path:
+    """The same stand-in under the names of TensorRT-RTX, whose bindings ask for the same functions.
+
+    The package `tensorrt_rtx` is as in NVIDIA's own wheel: all that the bindings have.
+    """
+    source = SHARED / "fake_trt.cpp"
+
+    def make(folder: Path) -> None:
+        with tempfile.TemporaryDirectory() as wheels:
+            _pip("download", "--no-deps", "-d", wheels, f"tensorrt-rtx-cu13-bindings=={version}")
+            zipfile.ZipFile(next(Path(wheels).glob("*.whl"))).extractall(folder)
+        for name in ("tensorrt_libs", "tensorrt_rtx", "tensorrt_rtx_libs"):
+            (folder / name).mkdir()
+        library = folder / "tensorrt_libs" / "libnvinfer.so.rtx"  # where fake_trt looks for it
+        words = ("-shared", "-fPIC", "-O1")
+        _run("g++", "-std=c++17", *words, "-Wl,-soname,libtensorrt_rtx.so.1", "-o", str(library), str(source))
+        empty = folder / "empty.c"
+        empty.write_text("int maskclr_stub;\n")
+        parser = "libtensorrt_onnxparser_rtx.so.1"
+        target = folder / "tensorrt_rtx_libs" / parser
+        _run("gcc", *words, f"-Wl,-soname,{parser}", "-o", str(target), str(empty))
+        (folder / "tensorrt_rtx_libs" / "__init__.py").write_text(
+            f"import ctypes\nctypes.CDLL(__path__[0] + '/{parser}', mode=ctypes.RTLD_GLOBAL)\n"
+        )
+        (folder / "tensorrt_rtx" / "__init__.py").write_text(
+            "from tensorrt_rtx_bindings import *\nfrom tensorrt_rtx_bindings import __version__\n"
+        )
+
+    return _cached(f"tensorrt-rtx-{version}-{_python()}-{_digest(source.read_bytes())}", make)
 
 
 def cuda_python() -> Path:
