@@ -17,9 +17,7 @@ def teach_rtx(rig: Any, engine: Any, context: Any) -> None:
     eager = trt.DynamicShapesKernelSpecializationStrategy.EAGER
     for name, call in {
         "set_allocation": lambda: config.set_execution_context_allocation_strategy(alone),
-        "set_specialisation": lambda: setattr(
-            config, "dynamic_shapes_kernel_specialization_strategy", eager
-        ),
+        "set_specialisation": lambda: setattr(config, "dynamic_shapes_kernel_specialization_strategy", eager),
     }.items():
         fake.learn("IRuntimeConfig", name, call)
     fake.learn("ICudaEngine", "create_with_config", lambda: engine.create_execution_context(config))
