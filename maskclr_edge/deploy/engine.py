@@ -48,9 +48,7 @@ def build_engine(
     capabilities = _capabilities(api, sms)
     _check_gpu(api, options, what)
     api.log.messages.clear()
-    builder = api.trt.Builder(api.log)
-    if builder is None:
-        raise EngineError(translate(what, api.log.first_error()))
+    builder = api.make("Builder", api.log)
     network = builder.create_network(api.network_flags())
     _parse(api, network, model, what)
     config = builder.create_builder_config()
@@ -64,7 +62,7 @@ def build_engine(
         cache.give(config)
     engine = _build(api.trt, builder, network, config, what, progress)
     if engine is None:
-        raise EngineError(translate(what, api.log.first_error()))
+        raise EngineError(translate(what, api.log.errors()))
     if cache is not None:
         cache.take(config)
     return bytes(engine)
@@ -102,7 +100,7 @@ def _check_gpu(api: TensorRt, options: BuildOptions, what: str) -> None:
 
 
 def _parse(api: TensorRt, network: "tensorrt.INetworkDefinition", model: bytes, what: str) -> None:
-    parser = api.trt.OnnxParser(network, api.log)
+    parser = api.make("OnnxParser", network, api.log)
     if parser.parse(model):
         return
     if not parser.num_errors:

@@ -31,10 +31,10 @@ def refit_engine(engine: bytes, model: bytes, *, flavour: str, what: str = "engi
     runtime = api.runtime()
     loaded = runtime.deserialize_cuda_engine(engine)
     if loaded is None:
-        raise EngineError(translate(f"{what}, to be refitted,", api.log.first_error()))
+        raise EngineError(translate(f"{what}, to be refitted,", api.log.errors()))
     if not loaded.refittable:
         raise EngineError(f"{what} was built with fixed weights; build it with --weights refit, or strip")
-    refitter = api.trt.Refitter(loaded, api.log)
+    refitter = api.make("Refitter", loaded, api.log)
     _give_weights(api, refitter, model, what)
     missing = refitter.get_missing_weights()
     if missing:
@@ -43,12 +43,12 @@ def refit_engine(engine: bytes, model: bytes, *, flavour: str, what: str = "engi
             "file of the same network and precision"
         )
     if not refitter.refit_cuda_engine():
-        raise EngineError(translate(f"{what}, refitted,", api.log.first_error()))
+        raise EngineError(translate(f"{what}, refitted,", api.log.errors()))
     config = loaded.create_serialization_config()
     config.clear_flag(api.trt.SerializationFlag.EXCLUDE_WEIGHTS)
     data = loaded.serialize_with_config(config)
     if data is None:
-        raise EngineError(translate(f"{what}, refitted,", api.log.first_error()))
+        raise EngineError(translate(f"{what}, refitted,", api.log.errors()))
     return bytes(data)
 
 
@@ -98,14 +98,14 @@ def refit_bundle(
 
 
 def _give_weights(api: TensorRt, refitter: Any, model: bytes, what: str) -> None:
-    parser = api.trt.OnnxParserRefitter(refitter, api.log)
+    parser = api.make("OnnxParserRefitter", refitter, api.log)
     if parser.refit_from_bytes(model):
         return
     if parser.num_errors:
         error = parser.get_error(0)
         node, op = error.node_name() or "", error.node_operator() or ""
         raise EngineError(translate_parser(f"{what}, refitted", node, op, error.desc() or ""))
-    raise EngineError(translate(f"{what}, refitted,", api.log.first_error()))
+    raise EngineError(translate(f"{what}, refitted,", api.log.errors()))
 
 
 def _source(item: Artifact, weights: Bundle) -> Artifact:

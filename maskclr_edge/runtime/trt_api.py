@@ -46,14 +46,25 @@ class TensorRt:
 
     def runtime(self, host_code: bool = False) -> "tensorrt.Runtime":
         """A runtime, which deserialises engines. host_code: also those that carry a runtime of their own."""
-        if TYPE_CHECKING:
-            import tensorrt as trt
-        else:
-            trt = self.trt
-        runtime = trt.Runtime(self.log)
+        runtime: tensorrt.Runtime = self.make("Runtime", self.log)
         if host_code:
             runtime.engine_host_code_allowed = True
         return runtime
+
+    def make(self, kind: str, *arguments: Any) -> Any:
+        """An object of a class that only the library can make: Builder, Runtime, OnnxParser, Refitter.
+
+        Raises EngineError where it makes none, which the bindings tell by a TypeError: with a driver that
+        does not fit, say.
+        """
+        try:
+            return getattr(self.trt, kind)(*arguments)
+        except TypeError as error:
+            words = next((text for _, text in self.log.messages if "CUDA" in text), "") or str(error)
+            raise EngineError(
+                f"{self.flavour} {self.version} makes no {kind} here: no GPU, or a driver or CUDA that does "
+                f"not fit it, see maskclr-edge doctor ({' '.join(words.split())[:200]})"
+            ) from error
 
     def is_input(self, engine: "tensorrt.ICudaEngine", name: str) -> bool:
         """Whether a tensor is an input."""
@@ -161,11 +172,13 @@ def _make_log(trt: Any) -> Any:
             if severity.name not in ("VERBOSE", "INFO"):
                 self.messages.append((severity.name, message))
 
+        def errors(self) -> list[str]:
+            """The errors since ``messages`` was cleared, each in one line."""
+            wanted = ("ERROR", "INTERNAL_ERROR")
+            return [" ".join(text.split()) for severity, text in self.messages if severity in wanted]
+
         def first_error(self) -> str:
-            """The first error since ``messages`` was cleared: the later ones only follow from it."""
-            for severity, message in self.messages:
-                if severity in ("ERROR", "INTERNAL_ERROR"):
-                    return " ".join(message.split())
-            return ""
+            """The first of them: while loading and running, the later ones only follow from it."""
+            return next(iter(self.errors()), "")
 
     return Log()

@@ -16,18 +16,20 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-# what TensorRT says -> what is wrong with the file; the first that fits
+# what TensorRT says -> what is wrong with the file; the first that fits. The texts are those of the library
+# of TensorRT-RTX 1.7 and, where it has others, of TensorRT 10 and 11 as users report them: see the tests.
 _REASONS = (
-    (r"header\.size == blobSize|empty memory buffer|truncat", "it was cut short"),
-    (r"magicTag|kEXPECTED_MAGIC|[Mm]agic", "it is no engine of this kind"),
-    (r"(?i)not compatible with this version|serialization version|version tag", "another version built it"),
+    (r"header\.size == blobSize|does not match archive size|empty memory buffer", "it was cut short"),
+    (r"[Mm]agic ?[Tt]ag|Not a valid plan", "it is no engine of this kind"),
     (
-        r"(?i)compute (capability|mode)|target SM|different GPU|incompatible device",
-        "it was built for another GPU",
+        r"not compatible with this version|Version tag|created with TensorRT",
+        "another version built it",
     ),
+    (r"(?i)compute capability|incompatible device", "it was built for another GPU"),
     (r"(?i)out of memory|OutOfMemory", "the GPU has too little free memory for it"),
+    (r"EngineHostCodeAllowed", "it brings a runtime of its own, which its manifest does not say"),
     (
-        r"(?i)driver version is insufficient|no CUDA-capable|CUDA initialization",
+        r"(?i)driver version|no CUDA-capable|CUDA initialization",
         "there is no GPU with a fitting driver",
     ),
 )

@@ -190,8 +190,9 @@ def check_progress_and_interruption() -> None:
 
 
 def check_refusals_of_the_parser() -> None:
-    RIG.refuse_node = ("backbone.blocks_st.2.mlp_t/Gelu", "Gelu", "No importer registered for op: Gelu")
-    with refused(EngineError, "the MLP of block 2, stream ST", "(Gelu)", "opset 20", "No importer"):
+    no_plugin = 'creator && "Plugin not found, are the plugin name, version, and namespace correct?"'
+    RIG.refuse_node = ("backbone.blocks_st.2.mlp_t/Gelu", "Gelu", no_plugin)
+    with refused(EngineError, "the MLP of block 2, stream ST", "(Gelu)", "it has no Gelu; opset 20"):
         build_engine(b"onnx", SHAPES, flavour="tensorrt", what="engine of encoder.fp32.onnx")
     RIG.refuse_node = ("", "", "Failed to parse the ONNX model")
     with refused(EngineError, "no ONNX file that TensorRT reads"):
