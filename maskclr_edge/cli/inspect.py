@@ -4,8 +4,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
+from rich.table import Table
 
-from maskclr_edge.cli.console import console, file_size, json_option, table, visible, write_json
+from maskclr_edge.cli.console import console, file_size, json_option, table, write_json
 from maskclr_edge.errors import ConfigError
 
 _MOST_LAYERS = 40
@@ -45,8 +46,8 @@ def command(source: str, layers: bool, json_to: str | None) -> None:
     if facts["kind"] == "bundle":
         columns = ("file", "what", "size", "products", "takes", "made for", "runs on")
         screen.print(table("Files", columns, _files(facts["artifacts"])))
-    for number, layer in enumerate(facts.get("engine", {}).get("layers", [])[:_MOST_LAYERS]):
-        screen.print(visible(f"{number:4d} {_layer(layer)}"), markup=False, soft_wrap=True)
+    if layers:
+        screen.print(_layers(facts["engine"]))
     if json_to:
         write_json(json_to, facts)
 
@@ -178,10 +179,29 @@ def _made_for(built_for: Mapping[str, Any]) -> str:
     return " ".join([*words, *([listed] if listed else []), *([version] if version else [])])
 
 
-def _layer(layer: Any) -> str:
-    """A line for a layer of the inspector, which is a name alone without its details."""
-    if not isinstance(layer, Mapping):
-        return str(layer)[:200]
-    outputs = layer.get("Outputs") or []
-    kinds = ", ".join(str(one.get("Format/Datatype", "")) for one in outputs if isinstance(one, Mapping))
-    return f"{layer.get('LayerType', '')} {layer.get('Name', '')}"[:160] + (f" -> {kinds}" if kinds else "")
+def _layers(engine: Mapping[str, Any]) -> Table:
+    """The first layers as a table, with what the engine computes in and what profiles it has."""
+    layers, types = engine["layers"], engine["output_types"]
+    rows = (
+        (number, layer["type"], layer["name"], _gives(layer["outputs"]), layer["kernel"])
+        for number, layer in enumerate(layers[:_MOST_LAYERS])
+    )
+    notes = [
+        f"{len(layers)} layers" + (f", the first {_MOST_LAYERS} here" if len(layers) > _MOST_LAYERS else "")
+    ]
+    notes += [f"outputs in {', '.join(f'{kind} {count}' for kind, count in types.items())}"] if types else []
+    notes += [f"profile {index}: {shapes}" for index, shapes in enumerate(map(_ranges, engine["profiles"]))]
+    notes += ["takes other weights"] if engine["refittable"] else []
+    return table("Layers", ("", "kind", "layer", "gives", "kernel"), rows, note="; ".join(notes))
+
+
+def _gives(tensors: list[dict[str, Any]]) -> str:
+    return ", ".join(f"{one['type']} {'x'.join(map(str, one['shape']))}".strip() for one in tensors)
+
+
+def _ranges(profile: Mapping[str, list[list[int]]]) -> str:
+    """Least, typical and largest shape of each input."""
+    return ", ".join(
+        f"{name} {' '.join('x'.join(map(str, shape)) for shape in shapes)}"
+        for name, shapes in profile.items()
+    )

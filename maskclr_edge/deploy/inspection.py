@@ -4,17 +4,18 @@ Files are told by their content. Nothing is run: an engine is native code, and i
 layers are asked for.
 """
 
-import json
 import struct
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from maskclr_edge.deploy.engine_layers import output_types, read_layers
 from maskclr_edge.errors import BundleError, ConfigError, EngineError
 from maskclr_edge.optional import require
 from maskclr_edge.runtime.bundle import MANIFEST, Artifact, Bundle
-from maskclr_edge.runtime.trt_api import load_tensorrt
+from maskclr_edge.runtime.trt_api import load_tensorrt, sizes
+from maskclr_edge.runtime.trt_engine import brings_host_code
 
 #: first bytes of a plan -> flavour; seen in files of TensorRT-RTX 1.7, and in those of TensorRT 8.6 and newer
 _PLANS = {b"vtrt": "tensorrt-rtx", b"ftrt": "tensorrt"}
@@ -150,7 +151,8 @@ def engine_layers(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is no engine; --layers shows those of an engine file")
     api = load_tensorrt(flavour)
     api.log.messages.clear()
-    engine = api.runtime().deserialize_cuda_engine(path.read_bytes())
+    runtime = api.runtime(host_code=any(map(brings_host_code, _beside(path))))
+    engine = runtime.deserialize_cuda_engine(path.read_bytes())
     if engine is None:
         words = api.log.first_error()[:200] or "it gave no reason"
         raise EngineError(
@@ -158,18 +160,23 @@ def engine_layers(path: str | Path) -> dict[str, Any]:
             f"ask on the GPU that it is for (it said: {words})"
         )
     inspector = engine.create_engine_inspector()
-    text = inspector.get_engine_information(api.trt.LayerInformationFormat.JSON)
+    layers = read_layers(inspector.get_engine_information(api.trt.LayerInformationFormat.JSON))
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     profiles = [
         {
-            name: [list(shape) for shape in engine.get_tensor_profile_shape(name, index)]
+            name: [list(sizes(shape)) for shape in engine.get_tensor_profile_shape(name, index)]
             for name in names
             if api.is_input(engine, name)
         }
         for index in range(engine.num_optimization_profiles)
     ]
-    layers = json.loads(text).get("Layers", [])
-    return {"tensors": names, "profiles": profiles, "layers": layers, "refittable": bool(engine.refittable)}
+    return {
+        "tensors": names,
+        "profiles": profiles,
+        "refittable": bool(engine.refittable),
+        "output_types": output_types(layers),
+        "layers": layers,
+    }
 
 
 def _beside(path: Path) -> list[Artifact]:

@@ -73,10 +73,7 @@ class Engine:
                 f"{self.file}: is of kind {artifact.kind}, runner {api.flavour} takes {api.flavour}"
             )
         api.log.messages.clear()
-        # a version compatible engine brings the runtime of the TensorRT that built it
-        options = (artifact.built_for or {}).get("options")
-        compatible = isinstance(options, dict) and options.get("version_compatible") is True
-        self._runtime = api.runtime(host_code=compatible)
+        self._runtime = api.runtime(host_code=brings_host_code(artifact))
         engine = self._runtime.deserialize_cuda_engine(data)
         if engine is None:
             raise EngineError(_refused(self, gpu))
@@ -176,6 +173,12 @@ class Engine:
             shapes = engine.get_tensor_profile_shape(self.source, index)
             found.append(Profile(index, *map(sizes, shapes)))
         return tuple(found)
+
+
+def brings_host_code(artifact: Artifact) -> bool:
+    """Whether the manifest says that an engine is version compatible: it brings its TensorRT's runtime."""
+    options = (artifact.built_for or {}).get("options")
+    return isinstance(options, dict) and options.get("version_compatible") is True
 
 
 def _refused(engine: Engine, gpu: Gpu) -> str:

@@ -52,3 +52,36 @@ def test_the_builder(release: str) -> None:
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout.splitlines()[-1])
     assert results == dict.fromkeys(CHECKS, "ok"), "\n".join(results.values())
+
+
+@pytest.mark.parametrize("release", ["10.3", "10.16", "11.4"])
+def test_a_library_that_makes_nothing(release: str, tmp_path: Path) -> None:
+    """As TensorRT with a driver that is too old: its Python classes raise TypeError, which is one line."""
+    stand_in = load("stand_in")
+    try:
+        folder = stand_in.rig(release, fake=False)
+    except stand_in.Unavailable as error:
+        pytest.skip(str(error))
+    file = tmp_path / "encoder.engine"
+    file.write_bytes(b"ftrt" + bytes(100))
+    program = (
+        "import sys\n"
+        "from maskclr_edge.deploy import engine\n"
+        "from maskclr_edge.deploy.inspection import engine_layers\n"
+        "from maskclr_edge.errors import EngineError\n"
+        "from maskclr_edge.runtime.cuda_device import CudaDevice\n"
+        "engine.find_gpu = lambda index=0: CudaDevice('Orin', 87, 12060)\n"
+        "for call in (lambda: engine.build_engine(b'', [], flavour='tensorrt'),\n"
+        "             lambda: engine_layers(sys.argv[1])):\n"
+        "    try:\n        call()\n"
+        "    except EngineError as error:\n        print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(file)],
+        capture_output=True, text=True, check=False, timeout=100,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    assert len(lines) == 2, done.stderr
+    for line, kind in zip(lines, ("Builder", "Runtime"), strict=True):
+        assert f"makes no {kind} here: no GPU, or a driver or CUDA that does not fit it" in line

@@ -49,7 +49,7 @@ def check_version_compatible_engines(bench: Bench) -> None:
         ("list", ["version_compatible"]),
     ):
         folder = bench.write(name, host_code=True, options=options)
-        with refuses(EngineError, "encoder.engine", "host code is not allowed"):
+        with refuses(EngineError, "encoder.engine", "a runtime of its own, which its manifest does not say"):
             bench.open(folder)
 
 

@@ -1,14 +1,13 @@
 """Engines for the rig: TensorRT's real Python bindings above, ONNX Runtime as the GPU's arithmetic below.
 
-An engine file is a header and an ONNX model. The stand-in holds its caller to TensorRT's rules: a current
-context for every call, shapes within the profile, addresses and activation memory before a run, and a context
-that no longer changes once a CUDA graph was made of it: where that is broken, the graph gives NaN.
+The stand-in holds its caller to TensorRT's rules: a current context for every call, shapes within the
+profile, addresses and activation memory before a run, and a context that no longer changes once a CUDA graph
+was made of it: where that is broken, the graph gives NaN.
 """
 
 import ctypes
 import importlib
 import itertools
-import json
 import math
 import sys
 import time
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from fake_inspector import teach_inspector
 from fake_rtx import teach_rtx
+from rig_files import Refused, read_engine
 
-MAGIC = b"RIGPLAN1"
 CONTEXT_DEPTH = 11
 #: stand_in_count's numbers
 COUNTS = (
@@ -26,13 +26,6 @@ COUNTS = (
     *("copies", "allocations", "graph_launches"),
 )
 Kernel = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-
-
-def engine_bytes(onnx: bytes, profiles: list[Any], **header: Any) -> bytes:
-    """An engine of an ONNX model, as the rig reads it; profiles: (least, best, most) shapes of its input."""
-    text = json.dumps({"profiles": profiles, "memory": 4096} | header).encode()
-    body = len(text).to_bytes(4, "little") + text + onnx
-    return MAGIC + len(body).to_bytes(8, "little") + body
 
 
 class Rig:
@@ -82,7 +75,7 @@ class Rig:
 
     def _count_destructions(self) -> None:
         fake, call = self.fake, self.fake._call
-        kinds = ("ICudaEngine", "IExecutionContext", "IRuntime", "IRuntimeConfig")
+        kinds = ("ICudaEngine", "IExecutionContext", "IRuntime", "IRuntimeConfig", "IEngineInspector")
 
         def counting(this: Any, slot: int, *rest: Any) -> None:
             began = time.perf_counter()
@@ -156,6 +149,7 @@ class Rig:
             handlers[f"IExecutionContext.{name}"] = getattr(self, f"_context_{name}")
         handlers["IRuntime.deserialize"] = self._deserialize
         handlers["ICudaEngine.create"] = self._create
+        teach_inspector(self, engine)
         if self.flavour == "tensorrt-rtx":
             teach_rtx(self, engine, context)
         self.alive.clear()
@@ -171,30 +165,20 @@ class Rig:
 
         if self._refuse("deserialize"):
             return 0
-        data = ctypes.string_at(a[0], a[1])
-        if data[:8] != MAGIC:
-            return self._error("Serialization assertion header.magicTag == kEXPECTED_MAGIC_TAG failed.")
-        body = data[16:]
-        if len(body) != int.from_bytes(data[8:16], "little"):
-            return self._error("Serialization assertion plan.header.size == blobSize failed.")
-        size = int.from_bytes(body[:4], "little")
-        header = json.loads(body[4 : 4 + size])
-        if header.get("host_code") and not getattr(this, "host_code", False):
-            return self._error("Deserialization of host code is not allowed.")
-        if header.get("version", self.trt.__version__) != self.trt.__version__:
-            return self._error(
-                "The engine plan file is not compatible with this version of TensorRT, expecting library "
-                f"version {self.trt.__version__} got {header['version']}, please rebuild."
+        try:
+            header, onnx = read_engine(
+                ctypes.string_at(a[0], a[1]),
+                self.flavour,
+                self.trt.__version__,
+                self.sm,
+                getattr(this, "host_code", False),
             )
-        if header.get("compute", self.sm) != self.sm:
-            return self._error(
-                "The engine plan file is generated on an incompatible device, expecting compute "
-                f"{self.sm} got compute {header['compute']}, please rebuild."
-            )
+        except Refused as refused:
+            return self._error(str(refused))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.log_severity_level = 4
-        session = onnxruntime.InferenceSession(body[4 + size :], options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(onnx, options, providers=["CPUExecutionProvider"])
         tensors = [*session.get_inputs(), *session.get_outputs()]
         return self._new("ICudaEngine", session=session, header=header, tensors=tensors)
 

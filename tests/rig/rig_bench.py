@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rig_files import engine_bytes
 
 from maskclr_edge.errors import MaskclrEdgeError
 from maskclr_edge.runtime import Runner, open_runner
@@ -50,8 +51,6 @@ class Bench:
         changes: source (another bundle), onnx (role -> bytes), spoil (a function of an engine's bytes), or
         entries of an engine's header.
         """
-        from fake_engine import engine_bytes
-
         folder = self.root / name
         shutil.copytree(changes.pop("source", self.source), folder)
         manifest = json.loads((folder / "manifest.json").read_text())
@@ -69,7 +68,7 @@ class Bench:
             "head": [[(1, 2, width), (1, 2, width), (3, 2, width)]],
         }
         for role, shapes in profiles.items():
-            data = spoil(engine_bytes(onnx[role], shapes, **changes))
+            data = spoil(engine_bytes(self.flavour, onnx[role], shapes, **changes))
             (folder / f"{role}.engine").write_bytes(data)
             manifest["artifacts"].append({
                 "file": f"{role}.engine", "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),

@@ -35,8 +35,11 @@ def cache() -> Path:
     return folder
 
 
-def rig(release: str) -> Path:
-    """A folder with `import tensorrt`, or `tensorrt_rtx`, of one release on a stand-in library."""
+def rig(release: str, *, fake: bool = True) -> Path:
+    """A folder with `import tensorrt`, or `tensorrt_rtx`, of one release on a stand-in library.
+
+    Without fake the library makes no object, as TensorRT does where its driver or CUDA does not fit.
+    """
     _need_shared()
     version = VERSIONS[release]
     if release.startswith("rtx"):
@@ -46,10 +49,12 @@ def rig(release: str) -> Path:
         with tempfile.TemporaryDirectory() as wheels:
             _pip("download", "--no-deps", "-d", wheels, f"tensorrt-cu12-bindings=={version}")
             wheel = next(Path(wheels).glob("*.whl"))
-            _run(sys.executable, str(SHARED / "make_rig.py"), str(wheel), str(folder), "--fake")
+            flags = ["--fake"] if fake else []
+            _run(sys.executable, str(SHARED / "make_rig.py"), str(wheel), str(folder), *flags)
 
     source = (SHARED / "make_rig.py").read_bytes() + (SHARED / "fake_trt.cpp").read_bytes()
-    return _cached(f"tensorrt-{version}-{_python()}-{_digest(source)}", make)
+    kind = "" if fake else "-null"
+    return _cached(f"tensorrt{kind}-{version}-{_python()}-{_digest(source)}", make)
 
 
 def _rtx_rig(version: str) -> Path:
