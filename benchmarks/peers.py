@@ -1,104 +1,188 @@
 """How much faster than what users would run instead: every peer in turns with our Classifier.
 
-    python benchmarks/peers.py --data penn_action_coco17.pkl --keep FOLDER [--frames 30,81,243]
+    python benchmarks/peers.py --data penn_action_coco17.pkl --keep FOLDER --prepare    # beside other work
+    python benchmarks/peers.py --data penn_action_coco17.pkl --keep FOLDER              # on a quiet machine
 
-The published size of network with random weights, one person in view, real clips; peers run with the padded
-second person, as upstream does, and with one person alone. Each row is one peer and ours, call by call in
-turns, and is written to --keep when it is done: a run that was ended goes on where it was. Top-1 agreement
-of each precision with fp32 is that of the bundled model on the whole split. Needs torch, onnx and openvino;
-about ten minutes on two quiet AMX cores. Writes benchmarks/results/YYYY-MM-DD_peers.json.
+One person in view, real clips; peers run with the padded second person, as upstream does, and with one person
+alone. Each row is one peer and ours, call by call in turns with a rest between, because threads of PyTorch
+and ONNX Runtime go on spinning after a call and would slow down whoever comes next. A row is written to
+--keep when it is done: after Ctrl-C the result names what is missing, and the same command goes on with it.
+
+The network is a trained checkpoint (--model), or the published size with random weights, which no clip can
+tell anything about accuracy: agreement with fp32 is then that of the bundled model, and the result says so.
+Needs torch, onnx and openvino. Writes benchmarks/results/YYYY-MM-DD_peers.json.
 """
 
 import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from benchmark_script import run_script, script_parser
+from peer_model import RANDOM, agreement, prepared, real_clips, weights_of
 from peer_nets import Call, Peer, Setting, absent, peers
 
 from maskclr_edge.bench.flops import network_flops
-from maskclr_edge.bench.machine import describe_machine, machine_line
+from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.peak import measure_peak
-from maskclr_edge.bench.process import run_process
 from maskclr_edge.bench.results import read_result, result_document, write_dated, write_result
 from maskclr_edge.bench.statistics import paired_ratio, summarize
 from maskclr_edge.bench.timing import Budget, time_in_turns
-from maskclr_edge.checkpoint import Checkpoint, ModelConfig, read_checkpoint, write_checkpoint
-from maskclr_edge.data import make_clips, read_annotations
-from maskclr_edge.errors import ConfigError, MaskclrEdgeError
-from maskclr_edge.evaluation import match_classes
-from maskclr_edge.runtime import Bundle, Classifier
-from maskclr_edge.skeleton import SkeletonContract, preprocess
+from maskclr_edge.checkpoint import Checkpoint
+from maskclr_edge.errors import ConfigError
+from maskclr_edge.runtime import Bundle, Classifier, bundled_bundle, get_runner
 
-RESULTS = Path(__file__).resolve().parent / "results"
-CLIPS = 16
+#: spinning threads of ONNX Runtime were seen to last 40 ms after a call, those of PyTorch 10 ms
+REST_S = 0.1
 
 
 def main() -> int:
     """Measure and write, and give the exit code."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = script_parser(__doc__)
     parser.add_argument("--data", required=True, help="annotation file, a pyskl pickle")
     parser.add_argument("--split", default="val")
     parser.add_argument("--calibration-split", default="train")
     parser.add_argument(
-        "--keep", type=Path, required=True, help="folder for checkpoint, bundle and rows done"
+        "--keep", type=Path, required=True, help="folder for checkpoint, bundle, exports and rows done"
     )
+    parser.add_argument("--model", type=Path, help="a trained checkpoint; random weights without one")
     parser.add_argument("--frames", default="30,81,243")
     parser.add_argument("--ours", default="openvino:int8", help="RUNNER:PRECISION to hold the peers to")
     parser.add_argument("--precision", default="fp32,bf16,int8", help="of the bundle that is made for ours")
     parser.add_argument("--peer", default="", help="only peers whose name has this text")
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each row, in turns")
-    parser.add_argument("--min-samples", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=4.0, help="for each row, in turns")
+    parser.add_argument("--min-samples", type=int, default=5, help="of each row, however slow the peer is")
     parser.add_argument("--threads", type=int, default=None)
+    parser.add_argument("--prepare", action="store_true", help="export and compile all there is, and stop")
     parser.add_argument("--small", action="store_true", help="a tiny network: only to try this program")
-    parser.add_argument("--out", type=Path, default=RESULTS)
-    arguments = parser.parse_args()
-    try:
-        print(measure(arguments))
-    except MaskclrEdgeError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+    return run_script(parser, measure)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row to measure."""
+
+    frames: int
+    peer: Peer
+    slots: int
+
+    def __str__(self) -> str:
+        return f"T={self.frames}, {self.slots} person slots, {self.peer.name}"
 
 
 def measure(arguments: argparse.Namespace) -> Path:
     """Make what is missing in --keep, measure the rows that are not there yet, and write the result."""
     machine = describe_machine()
-    arguments.keep.mkdir(parents=True, exist_ok=True)
-    checkpoint = prepared(arguments)
+    checkpoint = prepared(
+        arguments.keep, model=arguments.model, small=arguments.small, precisions=arguments.precision,
+        data=arguments.data, split=arguments.calibration_split,
+    )  # fmt: skip
     bundle = arguments.keep / "bundle"
-    clips = {frames: real_clips(arguments, checkpoint, frames) for frames in lengths(arguments)}
+    device = "cuda" if get_runner(arguments.ours.partition(":")[0]).gpu else "cpu"
     settings = asked(arguments, checkpoint)
     store = arguments.keep / "rows.json"
-    rows = kept_rows(store, settings, machine)
-    done = {(row["peer"], row["slots"], row["frames"]) for row in rows}
-    candidates = [*peers(), *own_variants(arguments, bundle)]
-    # the shortest length first: a run that is ended has whole columns
-    todo = [
-        (frames, peer, slots)
-        for frames in lengths(arguments)
-        for peer in candidates
-        if arguments.peer in peer.name
+    kept = kept_results(store, settings, machine)
+    rows: list[dict[str, Any]] = kept["rows"]
+    planned = [
+        Row(frames, peer, slots)
+        for frames in lengths(arguments)  # the shortest first: a run that is ended has whole columns
+        for peer in [*peers(device), *own_variants(arguments, bundle)]
         for slots in peer.slots
-        if (peer.name, slots, frames) not in done
+        if arguments.peer in peer.name
     ]
-    for number, (frames, peer, slots) in enumerate(todo):
-        print(f"{number + 1}/{len(todo)} T={frames} M={slots} {peer.name}", flush=True)
-        row = one_row(arguments, peer, Setting(checkpoint, frames, slots, arguments.threads), clips[frames])
-        print(f"    {row['ratio']['value']:.2f}x ours ({row['ours']['p50_ms']:.1f} ms)", flush=True)
-        rows.append(row)
-        write_result(store, result_document("peers", {"rows": rows}, settings=settings, machine=machine))
+    todo = [row for row in planned if not is_done(row, rows)]
+    if arguments.prepare:
+        return prepare(arguments, checkpoint, todo)
+    kept["agreement"] = kept["agreement"] or agreeing(arguments, checkpoint)
+    failed: dict[str, str] = {}
+    try:
+        for row, result in measured(arguments, checkpoint, todo, failed):
+            rows.append(result)
+            write_result(store, result_document("peers", kept, settings=settings, machine=machine))
+            ratio, ours = result["ratio"], result["ours"]
+            print(f"{row}: {ratio['value']:.2f}x ours ({ours['p50_ms']:.1f} ms)", flush=True)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on with what is missing", file=sys.stderr)
+    missing = [str(row) for row in planned if not is_done(row, rows) and str(row) not in failed]
     results = {
-        "rows": rows, "absent": absent(), "machine_line": machine_line(machine),
-        "peak": peak_share(arguments, checkpoint, rows), "agreement": agreement(arguments),
+        **kept, "absent": absent(device), "failed": failed, "missing": missing,
+        "peak": peak_share(arguments, checkpoint, rows), "growth": growth(checkpoint, rows),
     }  # fmt: skip
     return write_dated(arguments.out, result_document("peers", results, settings=settings, machine=machine))
+
+
+def prepare(arguments: argparse.Namespace, checkpoint: Checkpoint, todo: list[Row]) -> Path:
+    """Export and compile what the rows to do need; what is tuned by timing is left for the quiet machine."""
+    for row in todo:
+        if "max-autotune" in row.peer.name or row.peer.name.startswith("ours"):
+            continue
+        print(f"preparing {row}", flush=True)
+        with row.peer.open(Setting(checkpoint, row.frames, row.slots, arguments.threads, arguments.keep)):
+            pass
+    keep: Path = arguments.keep
+    return keep
+
+
+def measured(
+    arguments: argparse.Namespace, checkpoint: Checkpoint, todo: list[Row], failed: dict[str, str]
+) -> Iterator[tuple[Row, dict[str, Any]]]:
+    """The rows one by one, ours opened once for each length; a peer that fails is told in ``failed``."""
+    budget = Budget(seconds=arguments.seconds, min_samples=arguments.min_samples, patience=100)
+    for frames in dict.fromkeys(row.frames for row in todo):
+        clips = real_clips(arguments.data, arguments.split, checkpoint.contract, frames)
+        with own(arguments.keep / "bundle", arguments.ours, frames, arguments.threads) as ours:
+            for row in (one for one in todo if one.frames == frames):
+                setting = Setting(checkpoint, frames, row.slots, arguments.threads, arguments.keep)
+                cut = [np.ascontiguousarray(clip[:, : row.slots]) for clip in clips]
+                try:
+                    with row.peer.open(setting) as theirs:
+                        calls = {"theirs": rotating(theirs, cut), "ours": rotating(ours, clips)}
+                        timings = time_in_turns(calls, budget, rest_s=REST_S)
+                except Exception as error:  # another's library, whatever it raises: the other rows go on
+                    failed[str(row)] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+                    print(f"{row}: failed, {failed[str(row)]}", file=sys.stderr, flush=True)
+                    continue
+                above, below = timings["theirs"].samples_ms, timings["ours"].samples_ms
+                yield row, {
+                    "peer": row.peer.name, "slots": row.slots, "frames": frames,
+                    "ratio": asdict(paired_ratio(above, below)),
+                    "latency": summarize(above).to_dict(), "ours": summarize(below).to_dict(),
+                }  # fmt: skip
+
+
+@contextmanager
+def own(bundle: Path, which: str, frames: int, threads: int | None) -> Iterator[Call]:
+    """Our Classifier: it is given the padded clip, and skips the absent person itself."""
+    runner, _, precision = which.partition(":")
+    with Classifier.open(bundle, runner=runner, precision=precision, threads=threads) as one:
+        one.runner.prepare(1, frames)
+        yield one.classify_clips
+
+
+def own_variants(arguments: argparse.Namespace, bundle: Path) -> list[Peer]:
+    """Our other runners and precisions, as rows of their own."""
+
+    def opening(which: str) -> Any:
+        return lambda setting: own(bundle, which, setting.frames, setting.threads)
+
+    opened = Bundle.open(bundle, verify=False)
+    return [
+        Peer(f"ours, {runner} {precision}", opening(f"{runner}:{precision}"), (2,))
+        for runner in ("openvino", "onnxruntime")
+        for precision in opened.precisions(runner)
+        if f"{runner}:{precision}" != arguments.ours
+    ]
+
+
+def rotating(call: Call, clips: list[np.ndarray]) -> Any:
+    """A call that takes the next clip each time."""
+    following = cycle(clips)
+    return lambda: call(next(following))
 
 
 def lengths(arguments: argparse.Namespace) -> list[int]:
@@ -113,118 +197,44 @@ def asked(arguments: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, An
     """What decides whether rows belong together."""
     return {
         "ours": arguments.ours, "threads": arguments.threads, "seconds": arguments.seconds,
-        "min_samples": arguments.min_samples, "data": Path(arguments.data).name, "split": arguments.split,
-        "weights": "random, seed 0", "model": asdict(checkpoint.config),
+        "min_samples": arguments.min_samples, "rest_s": REST_S, "data": Path(arguments.data).name,
+        "split": arguments.split, "weights": weights_of(checkpoint), "model": asdict(checkpoint.config),
     }  # fmt: skip
 
 
-def kept_rows(store: Path, settings: dict[str, Any], machine: dict[str, Any]) -> list[dict[str, Any]]:
-    """Rows of an ended run with the same settings on the same processor."""
+def kept_results(store: Path, settings: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any]:
+    """Rows and agreement of an ended run with the same settings on the same processor."""
     if not store.exists():
-        return []
+        return {"rows": [], "agreement": None}
     document = read_result(store)
     if document["settings"] != settings or document["machine"]["cpu"] != machine["cpu"]:
         raise ConfigError(
             f"{store} is of other settings or another machine; remove it, or name another --keep"
         )
-    return list(document["results"]["rows"])
+    return dict(document["results"])
 
 
-def prepared(arguments: argparse.Namespace) -> Checkpoint:
-    """The checkpoint, and beside it the bundle as `maskclr-edge export` makes it."""
-    path, bundle = arguments.keep / "checkpoint.safetensors", arguments.keep / "bundle"
-    if not path.exists():
-        write_checkpoint(path, random_checkpoint(small=arguments.small))
-    if not bundle.exists():
-        print("exporting the bundle", flush=True)
-        edge = [sys.executable, "-m", "maskclr_edge", "export", str(path), "--out", str(bundle)]
-        if "int8" in arguments.precision:
-            edge += ["--calibration", arguments.data, "--split", arguments.calibration_split]
-        run_process([*edge, "--precision", arguments.precision])
-    return read_checkpoint(path)
+def is_done(row: Row, rows: list[dict[str, Any]]) -> bool:
+    """Whether a row is among those measured."""
+    return any((row.peer.name, row.slots, row.frames) == (r["peer"], r["slots"], r["frames"]) for r in rows)
 
 
-def random_checkpoint(*, small: bool) -> Checkpoint:
-    """The published size of network, or a tiny one, with the weights that training starts from."""
-    import torch
-
-    from maskclr_edge.model import ActionNet
-
-    sizes: dict[str, Any] = {"dim_feat": 32, "dim_rep": 32, "depth": 2, "num_heads": 2, "hidden_dim": 64}
-    config = ModelConfig(num_classes=15, **(sizes | {"maxlen": 24} if small else {}))
-    torch.manual_seed(0)
-    state = ActionNet(config).eval().state_dict()
-    weights = {name: value.numpy() for name, value in state.items() if "num_batches" not in name}
-    names = tuple(f"class {number}" for number in range(config.num_classes))
-    contract = SkeletonContract(names, min(81, config.maxlen), max_frames=config.maxlen)
-    return Checkpoint(config, contract, weights, {"weights": "random, seed 0"})
-
-
-def real_clips(arguments: argparse.Namespace, checkpoint: Checkpoint, frames: int) -> list[np.ndarray]:
-    """Clips (1, 2, T, 17, 3) of one person each, the second slot zeros, as the contract's preprocessing."""
-    found = []
-    for one in read_annotations(arguments.data).split(arguments.split):
-        clip = preprocess(
-            one.keypoints, checkpoint.contract, layout=one.layout, resolution_wh=one.resolution_wh,
-            frames=frames,
-        )  # fmt: skip
-        if clip[0].any() and not clip[1].any():
-            found.append(clip[None])
-        if len(found) == CLIPS:
-            break
-    if not found:
-        raise ConfigError(f"{arguments.data} has no clip of one person in split {arguments.split}")
-    return found
-
-
-def own_variants(arguments: argparse.Namespace, bundle: Path) -> list[Peer]:
-    """Our other runners and precisions, as rows of their own."""
-    opened = Bundle.open(bundle, verify=False)
-    return [
-        Peer(f"ours, {runner} {precision}", own(bundle, f"{runner}:{precision}"), (2,))
-        for runner in ("openvino", "onnxruntime")
-        for precision in opened.precisions(runner)
-        if f"{runner}:{precision}" != arguments.ours
-    ]
-
-
-def own(bundle: Path, which: str) -> Any:
-    """The Classifier as a peer: it is given the padded clip, and skips the absent person itself."""
-    runner, _, precision = which.partition(":")
-
-    @contextmanager
-    def opened(setting: Setting) -> Iterator[Call]:
-        with Classifier.open(bundle, runner=runner, precision=precision, threads=setting.threads) as one:
-            yield one.classify_clips
-
-    return opened
-
-
-def one_row(
-    arguments: argparse.Namespace, peer: Peer, setting: Setting, clips: list[np.ndarray]
-) -> dict[str, Any]:
-    """One peer and ours in turns, each on every clip after the other."""
-    cut = [np.ascontiguousarray(clip[:, : setting.slots]) for clip in clips]
-    budget = Budget(seconds=arguments.seconds, min_samples=arguments.min_samples, patience=60)
-    with own(arguments.keep / "bundle", arguments.ours)(setting) as ours, peer.open(setting) as theirs:
-        timings = time_in_turns({"theirs": rotating(theirs, cut), "ours": rotating(ours, clips)}, budget)
-    above, below = timings["theirs"].samples_ms, timings["ours"].samples_ms
+def ours_ms(rows: list[dict[str, Any]]) -> dict[int, float]:
+    """By clip length, the median of what ours took in all rows."""
+    frames = sorted({row["frames"] for row in rows})
     return {
-        "peer": peer.name, "slots": setting.slots, "frames": setting.frames,
-        "ratio": asdict(paired_ratio(above, below)),
-        "latency": summarize(above).to_dict(), "ours": summarize(below).to_dict(),
-    }  # fmt: skip
+        t: float(np.median([row["ours"]["p50_ms"] for row in rows if row["frames"] == t])) for t in frames
+    }
 
 
-def rotating(call: Call, clips: list[np.ndarray]) -> Any:
-    """A call that takes the next clip each time."""
-    turn = [0]
-
-    def run() -> None:
-        call(clips[turn[0] % len(clips)])
-        turn[0] += 1
-
-    return run
+def growth(checkpoint: Checkpoint, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """From the shortest to the longest length: how many times the operations, and how many times the time."""
+    times = ours_ms(rows)
+    if len(times) < 2:
+        return {}
+    short, long = min(times), max(times)
+    flops = network_flops(checkpoint.config, frames=long) / network_flops(checkpoint.config, frames=short)
+    return {"frames": [short, long], "flops": flops, "latency": times[long] / times[short]}
 
 
 def peak_share(
@@ -235,30 +245,23 @@ def peak_share(
     peak = measure_peak(runner, precision, arguments.threads)
     if peak is None:
         return {}
-    shares = {}
-    for frames in sorted({row["frames"] for row in rows}):
-        p50 = np.median([row["ours"]["p50_ms"] for row in rows if row["frames"] == frames])
-        gflop = network_flops(checkpoint.config, frames=frames) / 1e9
-        shares[str(frames)] = float(gflop / (p50 / 1000) / peak.gflops)
+    flops = {t: network_flops(checkpoint.config, frames=t) / 1e9 for t in ours_ms(rows)}
+    shares = {str(t): flops[t] / (ms / 1000) / peak.gflops for t, ms in ours_ms(rows).items()}
     return peak.to_dict() | {"share": shares}
 
 
-def agreement(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """Of the bundled, trained model: how often int8 answers as fp32 does on the same runner."""
-    found = []
-    clips = None
-    for runner in ("openvino", "onnxruntime"):
-        answers: dict[str, np.ndarray] = {}
-        for precision in ("fp32", "int8"):
-            print(f"agreement, {runner} {precision}", flush=True)
-            with Classifier.open("bundled", runner=runner, precision=precision) as one:
-                if clips is None:
-                    data = match_classes(read_annotations(arguments.data), one.contract.class_names)
-                    clips, _ = make_clips(data.split(arguments.split), one.contract)
-                answers[precision] = one.classify_clips(clips).argmax(axis=1)
-        same = float(np.mean(answers["fp32"] == answers["int8"]))
-        found.append({"runner": runner, "precision": "int8", "count": len(clips), "same_percent": 100 * same})
-    return found
+def agreeing(arguments: argparse.Namespace, checkpoint: Checkpoint) -> dict[str, Any]:
+    """How often int8 and bf16 answer as fp32 does: of the network measured, or else of the bundled model."""
+    if weights_of(checkpoint) == RANDOM:
+        model, of = "bundled", "bundled"
+    else:
+        model, of = arguments.keep / "bundle", "measured"
+    opened = Bundle.open(bundled_bundle() if of == "bundled" else model, verify=False)
+    runners = {
+        runner: [name for name in opened.precisions(runner) if name in ("bf16", "int8")]
+        for runner in ("openvino", "onnxruntime")
+    }
+    return {"of": of, "rows": agreement(model, runners, arguments.data, arguments.split, arguments.threads)}
 
 
 if __name__ == "__main__":

@@ -96,10 +96,13 @@ def time_call(call: Call, budget: Budget | None = None) -> Timing:
     return Timing(np.array(samples), warmup)
 
 
-def time_in_turns(calls: Mapping[str, Call], budget: Budget | None = None) -> dict[str, Timing]:
+def time_in_turns(
+    calls: Mapping[str, Call], budget: Budget | None = None, *, rest_s: float = 0.0
+) -> dict[str, Timing]:
     """Time several calls in one run, one of each a round, so that they can be compared by their ratio.
 
-    The order is turned by one every round. The budget is for all of them together.
+    The order is turned by one every round. The budget is for all of them together, with a rest before each
+    call: threads that spin after one call would otherwise take the processor from the next.
     """
     budget = budget or Budget()
     names = list(calls)
@@ -109,6 +112,8 @@ def time_in_turns(calls: Mapping[str, Call], budget: Budget | None = None) -> di
     while not budget.spent(time.perf_counter() - begin, rounds):
         first = rounds % len(names)
         for name in names[first:] + names[:first]:
+            if rest_s:
+                time.sleep(rest_s)
             samples[name].append(_timed(calls[name]))
         rounds += 1
     return {name: Timing(np.array(samples[name]), warmups[name]) for name in names}

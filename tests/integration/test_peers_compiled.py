@@ -13,11 +13,13 @@ COMPILED = [peer for peer in peer_nets.peers() if "compile" in peer.name]
 
 
 @pytest.mark.parametrize("peer", COMPILED, ids=lambda peer: peer.name)
-def test_a_compiled_peer_computes_the_network(peer, random_checkpoint):
+def test_a_compiled_peer_computes_the_network(peer, random_checkpoint, tmp_path, monkeypatch):
+    # a cache of its own: what an earlier run compiled would not be compiled
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     checkpoint = random_checkpoint()
     given = np.random.default_rng(0).normal(0, 0.5, (1, 1, 7, 17, 3)).astype(np.float32)
     with torch.inference_mode():
         expected = build_model(checkpoint)(torch.from_numpy(given)).numpy()
-    with peer.open(peer_nets.Setting(checkpoint, 7, 1, 1)) as call:
+    with peer.open(peer_nets.Setting(checkpoint, 7, 1, 1, tmp_path)) as call:
         error = np.abs(call(given) - expected).max() / np.abs(expected).max()
     assert error < (0.1 if "bf16" in peer.name else 1e-4)

@@ -1,0 +1,97 @@
+"""Sections of README and model card on accuracy, clean and corrupted, and what a precision costs."""
+
+import statistics
+from pathlib import Path
+from typing import Any
+
+from maskclr_edge.bench.markdown import markdown_table
+
+
+def accuracy(results: dict[str, Any]) -> str:
+    """Top-1 of the packaged model per runner and precision."""
+    rows = [
+        [
+            row["runner"],
+            row["precision"],
+            f"{row['top1']:.2f}",
+            f"{row['top5']:.2f}",
+            f"{row['mean_class']:.2f}",
+        ]
+        for row in results["rows"]
+        if row["model"] == "bundled"
+    ]
+    return markdown_table(["runner", "precision", "top-1 %", "top-5 %", "mean class %"], rows, "llrrr")
+
+
+def robustness(results: dict[str, Any]) -> str:
+    """Clean accuracy of each group of seeds, and how much of the baseline's losses it wins back."""
+    compared = {entry["method"]: entry for entry in results["comparisons"]}
+    rows = []
+    for group in results["groups"]:
+        cells = [cell for model in group["models"] for cell in model["cells"]]
+        clean = [cell["top1"] for cell in cells if cell["corruption"] == "clean"]
+        spread = f" ± {statistics.stdev(clean):.2f}" if len(clean) > 1 else ""
+        entry = compared.get(group["name"])
+        shares = ["", "", ""]
+        if entry is not None:
+            won = [_percent(entry[key]) for key in ("mean_share", "pooled_share")]
+            shares = [str(len(entry["cells"])), *won]
+        rows.append([group["name"], str(len(clean)), f"{statistics.fmean(clean):.2f}{spread}", *shares])
+    headers = ["model", "seeds", "clean top-1 %", "cells", "won back, mean of cells %", "all together %"]
+    return markdown_table(headers, rows, "lrrrrr")
+
+
+def robustness_cells(results: dict[str, Any]) -> str:
+    """Top-1 of every group at each corruption and severity, means over seeds and draws."""
+    found: dict[tuple[str, float], dict[str, list[float]]] = {}
+    names = [group["name"] for group in results["groups"]]
+    for group in results["groups"]:
+        for cell in (cell for model in group["models"] for cell in model["cells"]):
+            by_name = found.setdefault((cell["corruption"], cell["severity"]), {})
+            by_name.setdefault(group["name"], []).append(cell["top1"])
+    rows = [
+        [
+            corruption if corruption == "clean" else f"{corruption}:{severity:g}",
+            *(f"{statistics.fmean(by_name[name]):.1f}" if name in by_name else "" for name in names),
+        ]
+        for (corruption, severity), by_name in found.items()
+    ]
+    return markdown_table(["corruption", *names], rows, "l" + "r" * len(names))
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f}"
+
+
+def folds(results: dict[str, Any]) -> str:
+    """Cross-validation, fold by fold and on average."""
+    rows = [
+        [row["split"], str(row["count"]), f"{row['top1']:.2f}", f"{row['mean_class']:.2f}"]
+        for row in results["rows"]
+    ]
+    mean = results["mean"]
+    rows.append(["mean of folds", "", f"{mean['top1']:.2f}", f"{mean['mean_class']:.2f}"])
+    return markdown_table(["split", "clips", "top-1 %", "mean class %"], rows, "lrrr")
+
+
+def precision(results: dict[str, Any]) -> str:
+    """What each precision costs against fp32, as ``maskclr-edge report`` found it."""
+    clean = f"{results['clips']} clips of {Path(results['data']).name} `{results['split']}`"
+    rows = []
+    for entry in results["precisions"]:
+        if "reason" in entry:
+            continue
+        corrupted = entry["corrupted"]
+        rows.append(
+            [
+                entry["precision"], entry["runner"], f"{entry['bytes'] / 1e6:.2f}", f"{entry['top1']:.2f}",
+                f"{entry['agreement']:.2f}", f"{entry['mean_logit_error']:.4f}",
+                "" if corrupted is None else f"{corrupted['mean_top1']:.2f}",
+                f"{entry['attention']['overlap']:.1f}",
+            ]
+        )  # fmt: skip
+    headers = [
+        "precision", "runner", "MB", "top-1 %", "agreement %", "mean Δ logit",
+        f"corrupted top-1 % ({results['corrupted_clips']} clips)", "same top joints %",
+    ]  # fmt: skip
+    return f"Clean on {clean}.\n\n{markdown_table(headers, rows, 'llrrrrrr')}"
