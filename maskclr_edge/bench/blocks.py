@@ -26,7 +26,10 @@ Ids = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Shift:
-    """How a statistic moved, new / old - 1, with its 95 % interval and the p-value of "it did not"."""
+    """How a statistic moved, new / old - 1, with its 95 % interval and the p-value of "it did not".
+
+    Of paired runs old and new are as measured, and the change is that at one speed of all passes.
+    """
 
     old: float
     new: float
@@ -56,10 +59,16 @@ def shifts(
 ) -> list[Shift]:  # fmt: skip
     """The shift of each percentile, and last of all that of the mean, from old to new samples.
 
-    paired: block i of both met the same machine, so only the two are exchanged, and drawn together: what
-    slowed a whole pass down cancels.
+    paired: block i of both met the same machine, so both are brought to one speed, only the two are
+    exchanged, and drawn together: what slowed a whole pass down cancels.
     """
     old_ids, new_ids = block_ids(old_passes), block_ids(new_passes)
+    seen = [
+        np.append(np.percentile(samples, list(percentiles), method="inverted_cdf"), samples.mean())
+        for samples in (old, new)
+    ]
+    if paired:
+        old, new = _at_one_speed(old, new, old_ids, new_ids)
     first, second = _Pool(old, old_ids), _Pool(new, new_ids)
     both = _Pool(np.concatenate((old, new)), np.concatenate((old_ids, first.blocks + new_ids)))
     rng = np.random.default_rng(seed)
@@ -82,7 +91,7 @@ def shifts(
     low, high = np.percentile(spread, [tail, 100 - tail], axis=0)
     return [
         Shift(
-            float(before[at]), float(after[at]), float(np.expm1(observed[at])),
+            float(seen[0][at]), float(seen[1][at]), float(np.expm1(observed[at])),
             float(np.expm1(low[at])), float(np.expm1(high[at])), float(p_values[at]),
         )
         for at in range(len(percentiles) + 1)
@@ -94,6 +103,21 @@ def smallest_p(old_passes: Sequence[int], new_passes: Sequence[int], *, paired: 
     blocks = [int(block_ids(passes).max()) + 1 for passes in (old_passes, new_passes)]
     ways = 2 ** blocks[0] if paired else math.comb(sum(blocks), blocks[0])
     return max(2 / ways, 1 / (1 + draws))
+
+
+def _at_one_speed(old: Samples, new: Samples, old_ids: Ids, new_ids: Ids) -> tuple[Samples, Samples]:
+    """Both runs with every pair of blocks divided by what is typical of the two together.
+
+    The divisor is the same for both, so their ratio stays, and for whichever is called old: the two may
+    still be exchanged. Percentiles of all passes together then no longer depend on which passes were slow.
+    """
+    typical = np.array(
+        [
+            np.sqrt(np.median(old[old_ids == block]) * np.median(new[new_ids == block]))
+            for block in range(int(old_ids.max()) + 1)
+        ]
+    )
+    return old / typical[old_ids], new / typical[new_ids]
 
 
 def _drawn(rng: np.random.Generator, blocks: int) -> npt.NDArray[np.float64]:

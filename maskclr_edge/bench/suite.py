@@ -158,8 +158,9 @@ def opened(
 def run_suite(plan: Plan, progress: Progress | None = None) -> Suite:
     """Measure a plan. ConfigError when a length or number of persons is outside a model's contract.
 
-    With several passes everything is opened and measured anew in each: what changes slowly, such as a
-    neighbour's load, then shows as a difference between the passes of one row.
+    With several passes everything is opened and measured anew in each, every other one from the last to the
+    first: what changes slowly, such as a neighbour's load, then shows as a difference between the passes of
+    one row, and not as one between two models.
     """
     found = [one for model in plan.models for one in variants(model, plan.runners, plan.precisions)]
     skipped = [variant for variant in found if variant.reason]
@@ -173,7 +174,8 @@ def run_suite(plan: Plan, progress: Progress | None = None) -> Suite:
                 progress(number * total + done, total * plan.passes, what + which)
 
         failed: list[Variant] = []
-        for row in _run_once(plan, found, failed, report, gauges):
+        order = found if number % 2 == 0 else found[::-1]
+        for row in _run_once(plan, order, failed, report, gauges):
             rows.setdefault(row.key, []).append(row)
         skipped += [variant for variant in failed if variant not in skipped]
     joined = tuple(gauges.with_share(join_passes(several)) for several in rows.values())

@@ -22,7 +22,7 @@ def command(old: str, new: str | None, gates: tuple[str, ...], json_to: str | No
 
     Rows match by what they measure: part, scenario, model, runner, precision, T, persons, batch, threads. A
     change is judged by a permutation test over blocks of neighbouring samples, or over passes where there
-    are eight or more (``bench --passes 20``). A gate fails a row whose change is beyond the limit and is not
+    are eight or more (``bench --passes 40``). A gate fails a row whose change is beyond the limit and is not
     noise; a row that is gone and a percentile with too few samples fail it too. Exit code 1 when one failed.
     On a machine that is not quiet, measure both models in one bench with --passes: they then take turns.
 
@@ -31,7 +31,7 @@ def command(old: str, new: str | None, gates: tuple[str, ...], json_to: str | No
       maskclr-edge compare old.json new.json
       maskclr-edge compare old.json new.json --fail-on p50:+5% --fail-on p99:+10%
       maskclr-edge compare old.json new.json --fail-on throughput:-5% --json -
-      maskclr-edge bench old-bundle new-bundle --passes 20 --json both.json
+      maskclr-edge bench old-bundle new-bundle --passes 40 --seconds 0.2 --json both.json
       maskclr-edge compare both.json --fail-on p50:+5%
     """
     from maskclr_edge.bench.compare import compare_results, parse_gate, split_models

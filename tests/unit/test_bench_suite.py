@@ -11,7 +11,7 @@ from maskclr_edge.bench.measurement import Measurement
 from maskclr_edge.bench.packing import measure_packing
 from maskclr_edge.bench.results import check_result, result_document
 from maskclr_edge.bench.scenarios import bench_annotations, bench_clips
-from maskclr_edge.bench.suite import Plan, label, run_suite, variants
+from maskclr_edge.bench.suite import Plan, label, opened, run_suite, variants
 from maskclr_edge.bench.timing import Budget
 from maskclr_edge.errors import BundleError, ConfigError, DataError
 from maskclr_edge.runtime import RUNNERS, open_runner
@@ -157,3 +157,23 @@ def test_packing_compares_the_same_clip(tiny_bundle: Any, monkeypatch: pytest.Mo
     other = open_runner(tiny_bundle.write("other", contract={"absent": "projected"}), "onnxruntime")
     with other, pytest.raises(ConfigError, match="absent persons are zeros"):
         measure_packing(other, frames=12)
+
+
+def test_two_models_take_turns_and_every_other_pass_goes_backwards(
+    tiny_bundle: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new = str(tiny_bundle.write("old")), str(tiny_bundle.write("new"))
+    seen: list[str] = []
+
+    def noted(found: Any, threads: Any) -> Any:
+        for variant, classifier in opened(found, threads):
+            seen.append(label(variant.model))
+            yield variant, classifier
+
+    monkeypatch.setattr("maskclr_edge.bench.suite.opened", noted)
+    asked = Plan((old, new), ("onnxruntime",), (), (8,), (1,), threads=1, budget=QUICK, passes=3)
+    suite = run_suite(asked)
+    assert seen == ["old", "new", "new", "old", "old", "new"]
+    names = list(dict.fromkeys(row.model for row in suite.measurements))
+    assert names == ["old", "new"]  # compare takes the first as the old one
+    assert all(len(row.passes) == 3 for row in suite.measurements)
