@@ -28,7 +28,6 @@ class Captures:
         self._size_wh, self._fps = size_wh, fps
         self._lock = threading.Lock()
         self._recorder: Recorder | None = None
-        self._began_s = 0.0
         self._count = 0
 
     @property
@@ -42,16 +41,13 @@ class Captures:
         with self._lock:
             return self._recorder.path.name if self._recorder else None
 
-    def take(self, picture: Array) -> None:
+    def take(self, picture: Array, time_s: float) -> None:
         """Add a picture to the recording, at the pace of the clock: too fast a source is thinned out."""
         with self._lock:
             if self._recorder is None:
                 return
-            due = int((time.monotonic() - self._began_s) * self._fps) + 1
             try:
-                # a slow source repeats its pictures, so that a second of the file is a second
-                for _ in range(min(due - self._recorder.pictures, int(self._fps) + 1)):
-                    self._recorder.write(picture)
+                self._recorder.write_at(picture, time.monotonic())
             except MaskclrEdgeError as error:
                 self.trouble = str(error)
                 self._close(error)
@@ -75,7 +71,7 @@ class Captures:
         with self._lock:
             if self._recorder is None:
                 self._recorder = Recorder(self._next("recording", ".webm"), self._size_wh, self._fps)
-                self._began_s, self.trouble = time.monotonic(), ""
+                self.trouble = ""
             return self._recorder.path.name
 
     def stop(self) -> str | None:

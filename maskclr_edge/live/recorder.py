@@ -15,6 +15,8 @@ from maskclr_edge.optional import require
 _CODECS = {".webm": "VP80", ".mp4": "mp4v", ".avi": "MJPG"}
 #: free space at which recording ends; OpenCV says nothing of a full disk and leaves a file that is cut short
 _LEAST_FREE_BYTES = 16 << 20
+#: of a longer time without a picture, in seconds, so much is recorded
+_LONGEST_GAP_S = 10.0
 
 
 class Recorder:
@@ -37,11 +39,14 @@ class Recorder:
         self._partial = _free(self.path)
         codec = cv2.VideoWriter_fourcc(*_CODECS[suffix])
         with quiet():  # OpenCV's words about the codec's tag, which does no harm
-            self._writer = cv2.VideoWriter(str(self._partial), codec, max(fps, 1.0), size_wh)
+            self._fps = max(fps, 1.0)
+            self._writer = cv2.VideoWriter(str(self._partial), codec, self._fps, size_wh)
         if not self._writer.isOpened():
             raise SourceError(f"{path}: OpenCV cannot write it here; try another ending, or another folder")
         self.pictures = 0
         self._full = False
+        self._latest: Array | None = None
+        self._began_s = 0.0
 
     def write(self, picture: Array) -> None:
         """Add one picture (H, W, 3) of BGR bytes. Raises SourceError when the disk is all but full."""
@@ -55,6 +60,24 @@ class Recorder:
             )
         self._writer.write(picture)
         self.pictures += 1
+
+    def write_at(self, picture: Array, time_s: float) -> None:
+        """Add one picture of the moment ``time_s``, so that a second of the file is a second.
+
+        The picture before is repeated until then; one that comes too soon for the file's rate is left out.
+        Raises SourceError as ``write`` does.
+        """
+        if self._latest is None:
+            self._began_s = time_s
+        place = round((time_s - self._began_s) * self._fps)
+        cut = place + 1 - self.pictures - round(_LONGEST_GAP_S * self._fps)
+        if cut > 0:
+            self._began_s, place = self._began_s + cut / self._fps, place - cut
+        while self._latest is not None and self.pictures < place:
+            self.write(self._latest)
+        if self.pictures == place:
+            self.write(picture)
+        self._latest = picture
 
     def __enter__(self) -> "Recorder":
         return self

@@ -56,8 +56,10 @@ class PictureSink(Protocol):
         """Whether a picture would be looked at now; drawing is left out where nobody does."""
         ...
 
-    def take(self, picture: Array) -> None:
-        """Take one picture (H, W, 3) of BGR bytes, to be read and not drawn on. Raises EndRun."""
+    def take(self, picture: Array, time_s: float) -> None:
+        """Take one picture (H, W, 3) of BGR bytes, of a moment of the source in seconds; it is to be read and
+        not drawn on. Raises EndRun.
+        """
         ...
 
 
@@ -74,17 +76,17 @@ class DrawnView:
         if wanting:
             picture = self._overlay.draw(moment.image, moment.people, moment.figures, self.caption)
             for sink in wanting:
-                sink.take(picture)
+                sink.take(picture, moment.time_s)
 
 
 class RecordSink:
-    """Writes each picture into a video file."""
+    """Writes pictures into a video file, each at its time: what a camera dropped is filled up."""
 
     wanted = True
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
 
-    def take(self, picture: Array) -> None:
+    def take(self, picture: Array, time_s: float) -> None:
         """Write one picture."""
-        self._recorder.write(picture)
+        self._recorder.write_at(picture, time_s)

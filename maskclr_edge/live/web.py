@@ -103,7 +103,7 @@ class WebServer:
         """Whether somebody watches."""
         return self._watchers > 0
 
-    def take(self, picture: Array) -> None:
+    def take(self, picture: Array, time_s: float) -> None:
         """The newest picture takes the place of the one before."""
         self._picture, self._number = picture, self._number + 1
         self._call(self._fresh.set)

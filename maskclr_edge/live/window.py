@@ -39,7 +39,7 @@ class WindowSink:
             reason = str(error).strip().splitlines()[0][:200]
             raise ConfigError(f"no window can be opened ({reason}); use --headless") from error
 
-    def take(self, picture: Array) -> None:
+    def take(self, picture: Array, time_s: float) -> None:
         """Show one picture. Raises EndRun when the user is done."""
         self._cv2.imshow(_TITLE, picture)
         key = self._cv2.waitKey(1) & 0xFF

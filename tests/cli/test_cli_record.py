@@ -107,7 +107,7 @@ def test_a_window_says_what_to_do_in_large_letters(performance, tmp_path, monkey
         def __init__(self, size_wh):
             pass
 
-        def take(self, picture):
+        def take(self, picture, time_s):
             pictures.append(picture)
 
         def close(self):

@@ -93,11 +93,11 @@ def test_a_picture_is_drawn_once_and_only_where_it_is_wanted():
         def __init__(self, wanted):
             self.wanted, self.pictures = wanted, []
 
-        def take(self, picture):
+        def take(self, picture, time_s):
             self.pictures.append(picture)
 
     class Moment:
-        image, people, figures = None, (), FIGURES
+        image, people, figures, time_s = None, (), FIGURES, 0.0
 
     first, second, closed = Sink(True), Sink(True), Sink(False)
     DrawnView(Overlay(SIZE, "coco17"), [first, closed, second]).show(Moment())

@@ -13,6 +13,7 @@ pytest.importorskip("cv2", reason="recording needs OpenCV")
 from maskclr_edge.errors import ConfigError, SourceError
 from maskclr_edge.live import recorder as module
 from maskclr_edge.live.recorder import Recorder
+from maskclr_edge.live.view import RecordSink
 
 SIZE = (64, 48)
 PICTURE = np.full((48, 64, 3), 90, np.uint8)
@@ -45,6 +46,37 @@ def test_a_recording_plays_and_nothing_lies_beside_it(tmp_path: Path, ending: st
     record(tmp_path / f"a{ending}", 5)
     assert frames_in(tmp_path / f"a{ending}") == 5
     assert [file.name for file in tmp_path.iterdir()] == [f"a{ending}"]
+
+
+def greys_of(path: Path) -> list[int]:
+    """The grey of each picture, as it was written to the nearest ten."""
+    import cv2
+
+    capture, greys = cv2.VideoCapture(str(path)), []
+    while (read := capture.read())[0]:
+        greys.append(round(float(read[1].mean()) / 10) * 10)
+    return greys
+
+
+@pytest.mark.parametrize(
+    ("times_s", "greys"),
+    [
+        # a camera of which two of three frames were dropped: the file's 10 fps are filled up
+        ([0.0, 0.3, 0.6], [10, 10, 10, 20, 20, 20, 30]),
+        # one twice as fast is thinned out, and what was left out last is what stays until the next
+        ([5.0, 5.04, 5.1, 5.14, 5.3], [10, 30, 40, 50]),
+        # a pause of an hour is recorded as ten seconds
+        ([0.0, 3600.0, 3600.1], [10] * 100 + [20, 30]),
+    ],
+)
+def test_a_second_of_the_recording_is_a_second_of_the_source(
+    tmp_path: Path, times_s: list[float], greys: list[int]
+) -> None:
+    with Recorder(tmp_path / "a.avi", SIZE, 10.0) as recorder:
+        sink = RecordSink(recorder)
+        for index, time_s in enumerate(times_s, start=1):
+            sink.take(np.full((48, 64, 3), 10 * index, np.uint8), time_s)
+    assert greys_of(tmp_path / "a.avi") == greys
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), Killed()])

@@ -49,7 +49,7 @@ class Run:
             self.server.show(moment(index / 10))
             for sink in (self.server, self.server.captures):
                 if sink.wanted:
-                    sink.take(np.full((48, 64, 3), index % 250, np.uint8))
+                    sink.take(np.full((48, 64, 3), index % 250, np.uint8), index / 10)
 
     def ask(self, path, *, post=False, headers=None):
         """Status, headers and a way to read the answer."""
