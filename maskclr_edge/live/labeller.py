@@ -12,6 +12,9 @@ from maskclr_edge.live.tracking import Track, Tracker
 from maskclr_edge.live.windows import Window
 from maskclr_edge.runtime import Classifier
 
+#: people followed at most
+MOST_PEOPLE = 8
+
 #: clips (N, M, T, 17, 3) -> how much the model looks at the joints of their first person, (N, 17)
 Importance = Callable[[Array], Array]
 
@@ -22,7 +25,7 @@ class LiveSettings:
 
     window_s: float = 2.5
     hz: float = 4.0
-    most: int = 8
+    most: int = MOST_PEOPLE
     decisions: DecisionSettings = field(default_factory=DecisionSettings)
 
 

@@ -14,14 +14,17 @@ from maskclr_edge.errors import ConfigError
 from maskclr_edge.live.figures import MOST_CHANGES, Figures, LabelChange, Meter, Summary
 from maskclr_edge.live.frame import Frame, Source
 from maskclr_edge.live.geometry import Array
-from maskclr_edge.live.labeller import Importance, Labelled, Labeller, LiveSettings
+from maskclr_edge.live.labeller import MOST_PEOPLE, Importance, Labelled, Labeller, LiveSettings
 from maskclr_edge.live.mailbox import Mailbox
 from maskclr_edge.live.pose import PoseEstimator
 from maskclr_edge.live.view import EndRun, Moment, View
 from maskclr_edge.runtime import Classifier
+from maskclr_edge.skeleton import get_layout
 
 #: how long a stage may take to leave, in seconds; one that hangs in a driver is left behind
 _LEAVE_S = 0.8
+#: after so long without anybody, in seconds, the figures say so
+_NOBODY_S = 10.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,11 +54,12 @@ def run(
     camera is always in real time. Without a classifier people are followed only; importance
     is shown where it is given. Ends with the source, with
     EndRun from a view, with Ctrl-C at a camera, or with the error of the first stage that fails. Raises
-    ConfigError for images without a pose estimator.
+    ConfigError for images without a pose estimator, and for joints in an order that is not known.
     """
     layout = source.layout or (pose.layout if pose is not None else None)
     if layout is None:
         raise ConfigError(f"{source.name} has images and no keypoints; choose a pose estimator with --pose")
+    get_layout(layout)
     return _Pipeline(source, classifier, pose, settings, layout, realtime, importance).run(
         views, change, progress
     )
@@ -83,7 +87,8 @@ class _Pipeline:
         )
         self.stopping = threading.Event()
         self.error: BaseException | None = None
-        self.looked_at = 0
+        self.looked_at = self.most_seen = 0
+        self._somebody_s = 0.0
 
     def run(
         self,
@@ -153,10 +158,11 @@ class _Pipeline:
             if found.people is not None:
                 people, changes = self.labeller.update(found.people, frame.time_s)
                 self.looked_at, image = self.looked_at + 1, frame.image
+                self.most_seen = max(self.most_seen, len(found.people))
             figures = Figures(
                 time_s=frame.time_s, fps=self.meter.fps, age_ms=1000 * (time.perf_counter() - found.taken_s),
                 dropped=self.frames.dropped, people=len(people), stages_ms=self.meter.recent_ms(),
-                notes=tuple(self.source.notes[-1:]) if frame.waiting or not self.source.live else (),
+                notes=self._notes(found),
             )  # fmt: skip
             # while a camera is gone its last picture stays, and the notes say why
             moment = Moment(
@@ -165,6 +171,24 @@ class _Pipeline:
             if not self.moments.put(moment):
                 return
         self.moments.finish()
+
+    def _notes(self, found: _Taken) -> tuple[str, ...]:
+        """What a user should know of this moment: what the source says, too many people, or nobody."""
+        frame, notes = found.frame, list[str]()
+        if frame.waiting or not self.source.live:
+            notes += self.source.notes[-1:]
+        if found.people is None:
+            return tuple(notes)
+        count, most = len(found.people), self.labeller.settings.most
+        if count:
+            self._somebody_s = frame.time_s
+        if count > most:
+            notes.append(f"{count} people in view, {most} are followed")
+        elif count == most == MOST_PEOPLE and self.pose is not None:
+            notes.append(f"{most} people are followed, no more are looked for")
+        elif frame.time_s - self._somebody_s >= _NOBODY_S:
+            notes.append(f"nobody in view for {frame.time_s - self._somebody_s:.0f} s")
+        return tuple(notes)
 
     def _show(self, moment: Moment, views: Sequence[View]) -> None:
         if views:
@@ -197,6 +221,9 @@ class _Pipeline:
         summary.persons, summary.windows = self.labeller.persons, self.labeller.windows
         self.meter.fill(summary)
         summary.notes = list(self.source.notes)
+        if self.most_seen > self.labeller.settings.most:
+            followed = self.labeller.settings.most
+            summary.notes.append(f"{self.most_seen} people were in view at once, {followed} were followed")
         if not summary.persons:
             summary.notes.append("nobody was found; people must be an eighth of the picture's height or more")
         return summary

@@ -62,8 +62,8 @@ class VideoSource:
         if not self._capture.isOpened():
             what = "not a video that OpenCV can open; convert it, for example to H.264 in .mp4"
             raise SourceError(f"{self.name}: {what}")
-        self.resolution_wh, self.fps, believed = _stated(cv2, self._capture)
-        if not believed:
+        self.resolution_wh, self.fps, self._believed = _stated(cv2, self._capture)
+        if not self._believed:
             stated = float(self._capture.get(cv2.CAP_PROP_FPS))
             self.notes.append(f"the file says {stated:g} fps; {_DEFAULT_FPS:g} is assumed")
         self.total = max(int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0)
@@ -75,7 +75,8 @@ class VideoSource:
         while (taken := self._read()) is not None:
             image, stated = taken
             now = stated
-            if not np.isfinite(now) or now <= latest:  # some containers carry no times
+            # some containers carry no times, and others make them from a rate that cannot be
+            if not self._believed or not np.isfinite(now) or now <= latest:
                 now = latest + 1 / self.fps if index else 0.0
             latest = now
             yield Frame(index, now, image=image)

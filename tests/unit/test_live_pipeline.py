@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -215,6 +216,54 @@ def test_ctrl_c_ends_a_camera_with_a_summary_and_cuts_a_file_short() -> None:
 def test_a_file_in_real_time_takes_as_long_as_it_lasts() -> None:
     summary = go(Images(4), Pose(), realtime=True)
     assert summary.work_s >= 0.3 and summary.realtime and summary.frames + summary.dropped == 4
+
+
+class People(Images):
+    """A source of keypoints: ``crowd`` people side by side, swaying, in frames where ``there`` holds."""
+
+    layout, resolution_wh = "coco17", (4000, 400)
+
+    def __init__(self, total: int, crowd: int, there: Any = None) -> None:
+        super().__init__(total)
+        self.crowd, self.there = crowd, there
+
+    def frames(self) -> Iterator[Frame]:
+        for frame in super().frames():
+            people = np.zeros((self.crowd, 17, 3), np.float32)
+            people[..., :2] = 3 * BODY + np.arange(self.crowd)[:, None, None] * (180, 0)
+            people[:, 9:11, 1] += 12 * np.sin(frame.index)
+            people[..., 2] = np.linspace(0.6, 0.9, self.crowd)[:, None]  # the last ones are the clearest
+            absent = self.there is not None and not self.there(frame.index)
+            yield replace(frame, image=None, people=people[:0] if absent else people)
+
+
+def test_of_twenty_people_eight_are_followed_and_the_rest_is_said() -> None:
+    watch = Watch()
+    summary = go(People(60, 20), None, views=[watch])
+    assert summary.frames == 60 and summary.persons == 8
+    for moment in watch.moments[1:]:
+        assert [person.number for person in moment.people] == list(range(1, 9))
+        assert moment.figures.notes == ("20 people in view, 8 are followed",)
+        assert min(float(person.keypoints[:, 0].min()) for person in moment.people) >= 12 * 180
+    assert {person.label for person in watch.moments[-1].people} <= {"wave", "clap"}
+    assert summary.notes == ["20 people were in view at once, 8 were followed"]
+
+
+def test_minutes_without_anybody_are_said_and_whoever_comes_then_is_labelled() -> None:
+    watch = Watch()
+    summary = go(People(1850, 1, lambda index: index < 20 or index >= 1800), None, views=[watch])
+    assert watch.moments[50].figures.notes == ()
+    assert watch.moments[1799].figures.notes == ("nobody in view for 178 s",)
+    assert watch.moments[-1].figures.notes == () and watch.moments[-1].people[0].number == 2
+    assert watch.moments[-1].people[0].label in ("wave", "clap") and not summary.notes
+
+
+def test_joints_in_an_unknown_order_are_refused_before_anything_runs() -> None:
+    pose = Pose()
+    pose.layout = "stick_figure"
+    with pytest.raises(ConfigError, match="stick_figure") as caught:
+        go(Images(3), pose)
+    assert "\n" not in str(caught.value) and not pose.looks
 
 
 def test_pictures_without_a_pose_estimator_are_refused() -> None:

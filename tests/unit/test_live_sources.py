@@ -167,6 +167,42 @@ def test_times_are_those_in_the_file_whatever_rate_it_states(tmp_path: Path) -> 
     np.testing.assert_allclose(times, np.arange(12) / 5, atol=0.02)
 
 
+def test_a_rate_that_cannot_be_is_not_believed_nor_the_times_made_from_it(tmp_path: Path) -> None:
+    write_video(tmp_path / "fast.avi", 12, fps=1000)
+    source = open_source(str(tmp_path / "fast.avi"))
+    assert source.fps == 30 and source.notes == ["the file says 1000 fps; 30 is assumed"]
+    np.testing.assert_allclose([frame.time_s for frame in source.frames()], np.arange(12) / 30)
+
+
+@pytest.mark.parametrize("pictures", [0, 2])
+def test_a_camera_that_is_busy_or_breaks_off_is_said_and_waited_for(pictures: int) -> None:
+    """Drivers let a busy camera be opened, and give no picture."""
+
+    class Device:
+        def __init__(self) -> None:
+            self.left = pictures
+
+        def read(self) -> Any:
+            self.left -= 1
+            return (True, picture(0)) if self.left >= 0 else (False, None)
+
+        def release(self) -> None: ...
+
+    opened: list[Device] = []
+
+    def connect() -> Any:
+        opened.append(Device())
+        return opened[-1], (64, 48), 10.0
+
+    frames = CameraSource("camera 0", connect, first_wait_s=0.01).frames()
+    if not pictures:
+        with pytest.raises(SourceError, match="camera 0: it opened and gave no picture; is it free"):
+            next(frames)
+    else:
+        assert [next(frames).waiting for _ in range(4)] == [False, False, True, False]
+        assert len(opened) == 2
+
+
 def lines_source(tmp_path: Path, lines: list[Any], **more: Any) -> LinesSource:
     path = tmp_path / "lines"
     path.write_text("\n".join(one if isinstance(one, str) else json.dumps(one) for one in lines))
