@@ -16,9 +16,11 @@ from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
     from maskclr_edge.data import AnnotationSet
+    from maskclr_edge.live.keyed import KeyedKeeper
     from maskclr_edge.live.own_clips import Cut, Prompt
     from maskclr_edge.live.spans import Span
     from maskclr_edge.live.view import DrawnView
+    from maskclr_edge.live.window import WindowSink
 
 
 @click.command()
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--add", is_flag=True, help="Keep the clips that --out has, and add these.")
 @click.option("--spans", metavar="FILE.csv", help="Who did what when: lines of start, end, label[, person].")
 @click.option("--labels", metavar="A,B,...", help="Call these out in turn while you perform.")
+@click.option("--keys", is_flag=True, help="Begin and end --labels yourself with the keys 1, 2, ...")
 @click.option("--rounds", type=click.IntRange(1, 100), default=4, show_default=True, help="How often each.")
 @click.option("--hold", type=click.FloatRange(1, 600), default=8, show_default=True, metavar="SECONDS",
               help="How long each is performed.")  # fmt: skip
@@ -52,6 +55,7 @@ def command(
     add: bool,
     spans: str | None,
     labels: str | None,
+    keys: bool,
     rounds: int,
     hold: float,
     rest: float,
@@ -69,13 +73,16 @@ def command(
     """Cut labelled clips of people in SOURCE, and write them as an annotation file that train takes.
 
     SOURCE is what live takes. With --labels you are told what to do and when, in a window where there is a
-    display, so that nobody has to touch the keyboard. With --spans a file says what was done when, as seconds
-    or minutes:seconds; the nearest person is meant, or the one whose track's number is in a fourth column, or
-    all. Spans become overlapping clips; the last spans of each label are the split val, the others train.
+    display, so that nobody has to touch the keyboard; with --keys as well, somebody presses 1 when the first
+    label begins, and again when it ends, in the window or the terminal. With --spans a file says what was
+    done when, as seconds or minutes:seconds. The nearest person is meant, or the one whose track's number is
+    in a fourth column, or all. Spans become overlapping clips; the last spans of each label are the split
+    val, the others train.
 
     \b
     Examples:
       maskclr-edge record 0 --labels wave,clap,squat --out mine.pkl
+      maskclr-edge record 0 --labels wave,clap,squat --keys --out mine.pkl
       maskclr-edge record exercise.mp4 --spans spans.csv --out mine.pkl
       maskclr-edge record more.mp4 --spans more.csv --out mine.pkl --add
       maskclr-edge train own_actions --data mine.pkl --pretrained bundled --out run
@@ -88,7 +95,7 @@ def command(
     from maskclr_edge.live.sources import open_source
     from maskclr_edge.live.window import has_display
 
-    chosen = _spans(spans, labels, rounds, hold, rest)
+    chosen = _spans(spans, labels, keys, rounds, hold, rest)
     _check_out(out, add)
     with contextlib.ExitStack() as stack:
         opened = open_source(source, layout=layout, resolution_wh=size_wh(resolution), name=name)
@@ -98,14 +105,20 @@ def command(
         joints = opened.layout or (estimator.layout if estimator else "")
         older = _older(out, joints) if add else None
         windowed = bool(labels and joints) and has_display() and not headless
-        drawn = stack.enter_context(_window(opened.resolution_wh, joints)) if windowed else None
-        prompt = _prompting(drawn) if labels else None
+        drawn, window = (
+            stack.enter_context(_window(opened.resolution_wh, joints)) if windowed else (None, None)
+        )
         report = None if labels else stack.enter_context(progress("frames"))
-        keeper = SpanKeeper(chosen, prompt, REACTION_S if labels else 0.0)
+        if keys:
+            keeper: SpanKeeper = _keyed(_split(labels), drawn, window, stack)
+        else:
+            prompt = _prompting(drawn) if labels else None
+            keeper = SpanKeeper(chosen, prompt, REACTION_S if labels else 0.0)
         summary = run(
             opened, None, estimator, LiveSettings(most=max_people),
-            realtime=realtime, views=[keeper, drawn] if drawn else [keeper], progress=report,
+            realtime=realtime or keys, views=[keeper, drawn] if drawn else [keeper], progress=report,
         )  # fmt: skip
+        keeper.finish()
         cut = cut_clips(
             keeper, name=opened.name, layout=joints, resolution_wh=opened.resolution_wh, fps=opened.fps,
             clip_s=clip_s, val_share=val_share, older=older,
@@ -115,14 +128,33 @@ def command(
     _report(cut, out, joints, json_to)
 
 
-def _spans(spans: str | None, labels: str | None, rounds: int, hold_s: float, rest_s: float) -> "list[Span]":
+def _spans(
+    spans: str | None, labels: str | None, keys: bool, rounds: int, hold_s: float, rest_s: float
+) -> "list[Span]":
     from maskclr_edge.live.spans import called_out, read_spans
 
     if (spans is None) == (labels is None):
         raise ConfigError("give either --spans FILE.csv, or --labels A,B,... to be told what to do")
+    if spans is not None and keys:
+        raise ConfigError("--keys begins and ends --labels; --spans says when by itself")
     if spans is not None:
         return read_spans(spans)
-    return called_out([label.strip() for label in (labels or "").split(",")], rounds, hold_s, rest_s)
+    return [] if keys else called_out(_split(labels), rounds, hold_s, rest_s)
+
+
+def _split(labels: str | None) -> list[str]:
+    return [label.strip() for label in (labels or "").split(",")]
+
+
+def _keyed(
+    labels: list[str], drawn: "DrawnView | None", window: "WindowSink | None", stack: contextlib.ExitStack
+) -> "KeyedKeeper":
+    """Spans by keys: of the window where there is one, else of the terminal."""
+    from maskclr_edge.cli.record_keys import telling, terminal_keys
+    from maskclr_edge.live.keyed import KeyedKeeper
+
+    pressed = window.pressed if window is not None else stack.enter_context(terminal_keys())
+    return KeyedKeeper(labels, pressed, telling(labels, drawn))
 
 
 def _check_out(out: str, add: bool) -> None:
@@ -143,7 +175,7 @@ def _older(out: str, layout: str) -> "AnnotationSet | None":
 
 
 @contextlib.contextmanager
-def _window(resolution_wh: tuple[int, int], layout: str) -> "Iterator[DrawnView]":
+def _window(resolution_wh: tuple[int, int], layout: str) -> "Iterator[tuple[DrawnView, WindowSink]]":
     from maskclr_edge.live.overlay import Overlay
     from maskclr_edge.live.view import DrawnView
     from maskclr_edge.live.window import WindowSink
@@ -151,7 +183,7 @@ def _window(resolution_wh: tuple[int, int], layout: str) -> "Iterator[DrawnView]
     overlay = Overlay(resolution_wh, layout)
     window = WindowSink(overlay.size_wh)
     try:
-        yield DrawnView(overlay, [window])
+        yield DrawnView(overlay, [window]), window
     finally:
         window.close()
 

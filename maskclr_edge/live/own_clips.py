@@ -36,10 +36,17 @@ class SpanKeeper:
     """
 
     def __init__(self, spans: Sequence[Span], prompt: Prompt | None = None, reaction_s: float = 0.0) -> None:
-        self.spans, self.seen_until_s = list(spans), 0.0
+        self.spans, self.seen_until_s = list[Span](), 0.0
         self._prompt, self._reaction_s = prompt, reaction_s
-        self._ends_s = max(span.end_s for span in spans)
-        self._kept: list[dict[int, list[Seen]]] = [defaultdict(list) for _ in spans]
+        self._ends_s = max((span.end_s for span in spans), default=math.inf)
+        self._kept: list[dict[int, list[Seen]]] = []
+        for span in spans:
+            self.add(span)
+
+    def add(self, span: Span) -> None:
+        """Keep who is seen in one more span."""
+        self.spans.append(span)
+        self._kept.append(defaultdict(list))
 
     def show(self, moment: Moment) -> None:
         """Keep who is seen. Raises EndRun when no span is left."""
@@ -54,6 +61,9 @@ class SpanKeeper:
             self._prompt(now, later, moment.time_s)
         if moment.time_s > self._ends_s:
             raise EndRun
+
+    def finish(self) -> None:
+        """The run is over: see KeyedKeeper."""
 
     def people_of(self, index: int) -> dict[int, list[Seen]]:
         """Who does span ``index``, and how they were seen, by the number of their track."""

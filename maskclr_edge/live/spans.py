@@ -57,18 +57,23 @@ def read_spans(path: str | Path) -> list[Span]:
 def called_out(labels: Sequence[str], rounds: int, hold_s: float, rest_s: float) -> list[Span]:
     """Each label in turn for ``hold_s`` seconds after ``rest_s`` of rest, ``rounds`` times over.
 
-    Raises ConfigError for labels that are empty, too long, or there twice.
+    Raises ConfigError as ``check_labels`` does.
     """
-    for label in labels:
-        if not _fit_to_print(label):
-            raise ConfigError(f"{label[:60]!r} is no label; give 1 to {MAX_LABEL} letters")
-    if len(set(labels)) != len(labels):
-        raise ConfigError(f"a label is there twice among {', '.join(labels)}; name each once")
+    check_labels(labels)
     spans, time_s = [], 0.0
     for label in list(labels) * rounds:
         spans.append(Span(time_s + rest_s, time_s + rest_s + hold_s, label))
         time_s = spans[-1].end_s
     return spans
+
+
+def check_labels(labels: Sequence[str]) -> None:
+    """Raise ConfigError for labels that are empty, too long, or there twice."""
+    for label in labels:
+        if not _fit_to_print(label):
+            raise ConfigError(f"{label[:60]!r} is no label; give 1 to {MAX_LABEL} letters")
+    if len(set(labels)) != len(labels):
+        raise ConfigError(f"a label is there twice among {', '.join(labels)}; name each once")
 
 
 def _cells(line: str) -> list[str]:

@@ -11,7 +11,7 @@ from maskclr_edge.live.view import EndRun
 from maskclr_edge.optional import require
 
 _TITLE = "maskclr-edge live (q ends)"
-_END_KEYS = (ord("q"), 27)
+_END_KEYS, _NO_KEY = (ord("q"), 27), 0xFF
 
 
 def has_display() -> bool:
@@ -22,7 +22,7 @@ def has_display() -> bool:
 
 
 class WindowSink:
-    """Shows each picture. Closing the window, q or Escape ends the run.
+    """Shows each picture. Closing the window, q or Escape ends the run; other keys wait to be asked for.
 
     Raises ConfigError where no window can be opened, say without rights to the display.
     """
@@ -31,6 +31,7 @@ class WindowSink:
 
     def __init__(self, size_wh: tuple[int, int]) -> None:
         self._cv2: Any = require("cv2")
+        self._keys = ""
         try:
             with quiet():
                 self._cv2.namedWindow(_TITLE, self._cv2.WINDOW_NORMAL | self._cv2.WINDOW_KEEPRATIO)
@@ -45,6 +46,13 @@ class WindowSink:
         key = self._cv2.waitKey(1) & 0xFF
         if key in _END_KEYS or self._cv2.getWindowProperty(_TITLE, self._cv2.WND_PROP_VISIBLE) < 1:
             raise EndRun
+        if key != _NO_KEY:
+            self._keys += chr(key)
+
+    def pressed(self) -> str:
+        """The keys that were pressed since the last call."""
+        keys, self._keys = self._keys, ""
+        return keys
 
     def close(self) -> None:
         """Close the window."""

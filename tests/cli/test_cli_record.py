@@ -1,6 +1,10 @@
 """``maskclr-edge record``: from a recording, or told what to do, to a file that train takes."""
 
 import json
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -130,6 +134,62 @@ def test_a_window_says_what_to_do_in_large_letters(performance, tmp_path, monkey
     assert not pictures
 
 
+def test_keys_of_a_window_label_what_is_performed(performance, tmp_path, monkeypatch):
+    pytest.importorskip("cv2", reason="drawing needs the extra live")
+    from maskclr_edge.live import window
+    from maskclr_edge.live.view import EndRun
+
+    class Window:
+        wanted = True
+
+        def __init__(self, size_wh):
+            self.now_s, self.keys = 0.0, {0.2: "1", 1.6: "2", 3.0: " "}
+
+        def take(self, picture, time_s):
+            self.now_s = time_s
+            if time_s > 3.4:  # q, or the window is closed
+                raise EndRun
+
+        def pressed(self):
+            return "".join(self.keys.pop(at) for at in list(self.keys) if at <= self.now_s)
+
+        def close(self): ...
+
+    monkeypatch.setattr(window, "has_display", lambda: True)
+    monkeypatch.setattr(window, "WindowSink", Window)
+    path = tmp_path / "keyed.pkl"
+    arguments = ("--labels", "up, down", "--keys", "--val", 0, "--out", path)
+    result = invoke("record", performance / "me.npz", *arguments)
+    assert result.exit_code == 0, result.output
+    assert read_annotations(path).class_names == ("up", "down")
+    said = [line.split()[:2] for line in result.stderr.splitlines() if not line.startswith("note")]
+    assert said == [["1", "up"], ["NOW", "up"], ["NOW", "down"], ["2", "spans"]]
+
+
+def test_keys_of_a_terminal_label_what_is_performed(performance, tmp_path):
+    """As a user without a display: the program sees single keys, and the terminal is as before in the end."""
+    pty, termios = (
+        pytest.importorskip(name, reason="terminals of this kind are Unix's") for name in ("pty", "termios")
+    )
+    path = tmp_path / "keyed.pkl"
+    command = [sys.executable, "-m", "maskclr_edge", "record", str(performance / "me.npz")]
+    command += ["--labels", "up,down", "--keys", "--val", "0", "--out", str(path), "--headless"]
+    ours, theirs = pty.openpty()
+    before = termios.tcgetattr(theirs)
+    running = subprocess.Popen(command, stdin=theirs, stderr=subprocess.PIPE, text=True)
+    assert running.stderr is not None
+    assert running.stderr.readline().startswith("1 up   2 down")  # it is asked for keys
+    os.write(ours, b"1")
+    assert running.stderr.readline().startswith("NOW   up")
+    time.sleep(2)
+    os.write(ours, b" ")
+    assert running.stderr.readline().startswith("1 spans")
+    os.write(ours, b"q")
+    running.communicate(timeout=60)
+    assert running.returncode == 0 and read_annotations(path).class_names == ("up",)
+    assert termios.tcgetattr(theirs) == before
+
+
 def test_a_second_recording_is_added(performance, tmp_path):
     path = tmp_path / "two.pkl"
     (tmp_path / "more.csv").write_text("0, 3, wave\n4, 7, wave\n")
@@ -152,6 +212,9 @@ def test_bad_calls_are_answered_in_one_line(performance, tmp_path, capsys):
         (out, "either --spans"),
         ([*out, "--spans", spans, "--labels", "a"], "either --spans"),
         ([*out, "--labels", "a,,b"], "no label"),
+        ([*out, "--labels", "a,b", "--keys", "--spans", spans], "either --spans"),
+        ([*out, "--keys", "--spans", spans], "--labels"),
+        ([*out, "--labels", "a,b", "--keys"], "a terminal to press keys in"),
         ([*out, "--spans", str(tmp_path / "late.csv")], "no clip of wave"),
         (["--out", str(tmp_path / "x.npz"), "--spans", spans], ".pkl"),
         (["--out", str(tmp_path / "none" / "x.pkl"), "--spans", spans], "does not exist"),
