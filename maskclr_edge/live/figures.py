@@ -118,6 +118,7 @@ class Meter:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._stages: dict[str, Spread] = {}
+        self._total_ms: dict[str, float] = {}
         self._late: dict[str, deque[float]] = {}
         self._ages = Spread()
         self._shown: deque[float] = deque(maxlen=600)
@@ -130,6 +131,7 @@ class Meter:
         took = 1000 * (time.perf_counter() - began)
         with self._lock:
             self._stages.setdefault(stage, Spread()).add(took)
+            self._total_ms[stage] = self._total_ms.get(stage, 0.0) + took
             self._late.setdefault(stage, deque(maxlen=_RECENT)).append(took)
 
     def shown(self, age_ms: float) -> None:
@@ -150,6 +152,11 @@ class Meter:
         """Mean milliseconds of each stage over the last frames."""
         with self._lock:
             return {stage: float(np.mean(took)) for stage, took in self._late.items()}
+
+    def total_ms(self, stage: str) -> float:
+        """Milliseconds that a stage has taken so far."""
+        with self._lock:
+            return self._total_ms.get(stage, 0.0)
 
     def fill(self, summary: Summary) -> None:
         """Write the ages and the stages into a summary."""

@@ -14,6 +14,8 @@ from maskclr_edge.runtime import Classifier
 
 #: people followed at most
 MOST_PEOPLE = 8
+#: of the pose estimator's time, what answers may take beside it; longest time between two, in seconds
+SHARE, _LONGEST_WAIT_S = 0.1, 1.0
 
 #: clips (N, M, T, 17, 3) -> how much the model looks at the joints of their first person, (N, 17)
 Importance = Callable[[Array], Array]
@@ -61,7 +63,10 @@ class Labeller:
     """Follows and labels everyone in frames that come one after another.
 
     layout names the joint order of the people, resolution_wh the size in pixels of the image they are in.
-    Without a classifier people are followed only, and stay ``unknown``.
+    Without a classifier people are followed only, and stay ``unknown``. beside_pose: beside a pose estimator
+    that has to keep up with a camera, answers come as often as is asked for, but no oftener than keeps them
+    to SHARE of the time that the meter's stage "pose" takes, once a second at least. ``spaced_s`` is then how
+    far apart they come, and 0 where they come as asked for.
     """
 
     def __init__(
@@ -72,8 +77,11 @@ class Labeller:
         resolution_wh: tuple[int, int],
         meter: Meter | None = None,
         importance: Importance | None = None,
+        beside_pose: bool = False,
     ) -> None:
         self.settings = settings
+        self.spaced_s = 0.0
+        self._beside_pose, self._held_back = beside_pose, False
         self.meter, self.importance = meter or Meter(), importance
         self.answers = Answers(classifier, layout, resolution_wh) if classifier is not None else None
         self.tracker = Tracker(settings.most)
@@ -101,8 +109,13 @@ class Labeller:
         asked = [one for one in asked if one.window.ready]
         people = [self._people[one.track.number] for one in asked]
         # as soon as anyone is due everybody is asked about: a batch costs less, and pairs need both
-        if not any(time_s - person.asked_s >= 1 / self.settings.hz - 1e-6 for person in people):
+        waited_s = max((time_s - person.asked_s for person in people), default=0.0)
+        if waited_s < 1 / self.settings.hz - 1e-6:
             return []
+        if self._beside_pose and waited_s < _LONGEST_WAIT_S and self._over_share():
+            self._held_back = True
+            return []
+        self.spaced_s, self._held_back = (waited_s if self._held_back else 0.0), False
         for person in people:
             person.asked_s = time_s
         with self.meter.timed("classify"):
@@ -123,6 +136,9 @@ class Labeller:
                     LabelChange(round(time_s, 3), one.track.number, decider.label, sure, decider.top())
                 )
         return changes
+
+    def _over_share(self) -> bool:
+        return self.meter.total_ms("classify") > SHARE * self.meter.total_ms("pose")
 
     def _labelled(self, track: Track) -> Labelled:
         person = self._people[track.number]

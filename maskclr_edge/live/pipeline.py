@@ -14,7 +14,7 @@ from maskclr_edge.errors import ConfigError
 from maskclr_edge.live.figures import MOST_CHANGES, Figures, LabelChange, Meter, Summary
 from maskclr_edge.live.frame import Frame, Source
 from maskclr_edge.live.geometry import Array
-from maskclr_edge.live.labeller import MOST_PEOPLE, Importance, Labelled, Labeller, LiveSettings
+from maskclr_edge.live.labeller import MOST_PEOPLE, SHARE, Importance, Labelled, Labeller, LiveSettings
 from maskclr_edge.live.mailbox import Mailbox
 from maskclr_edge.live.pose import PoseEstimator
 from maskclr_edge.live.view import EndRun, Moment, View
@@ -79,7 +79,10 @@ class _Pipeline:
         self.source, self.pose, self.paced = source, pose, realtime and not source.live
         self.realtime = realtime or source.live
         self.meter = Meter()
-        self.labeller = Labeller(classifier, settings, layout, source.resolution_wh, self.meter, importance)
+        self.labeller = Labeller(
+            classifier, settings, layout, source.resolution_wh, self.meter, importance,
+            beside_pose=self.realtime and source.layout is None,
+        )  # fmt: skip
         self.frames: Mailbox[_Taken] = Mailbox(wait=not self.realtime)
         self.found: Mailbox[_Taken] = Mailbox(wait=True)
         self.moments: Mailbox[Moment] = Mailbox(
@@ -188,6 +191,9 @@ class _Pipeline:
             notes.append(f"{most} people are followed, no more are looked for")
         elif frame.time_s - self._somebody_s >= _NOBODY_S:
             notes.append(f"nobody in view for {frame.time_s - self._somebody_s:.0f} s")
+        if spaced_s := self.labeller.spaced_s:
+            share = f"the model gets {100 * SHARE:.0f} % of the time of pose"
+            notes.append(f"an answer every {spaced_s:.1f} s, less often than asked: {share}")
         return tuple(notes)
 
     def _show(self, moment: Moment, views: Sequence[View]) -> None:

@@ -1,7 +1,9 @@
 """The threads of a run: nothing lags, nothing is lost unseen, what fails says so, and all of it stops."""
 
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +12,9 @@ import numpy as np
 import pytest
 
 from maskclr_edge.errors import ConfigError, SourceError
-from maskclr_edge.live.figures import LabelChange, Spread, Summary
+from maskclr_edge.live.figures import LabelChange, Meter, Spread, Summary
 from maskclr_edge.live.frame import Frame
-from maskclr_edge.live.labeller import LiveSettings
+from maskclr_edge.live.labeller import Labeller, LiveSettings
 from maskclr_edge.live.mailbox import Mailbox
 from maskclr_edge.live.pipeline import run
 from maskclr_edge.live.view import EndRun, Moment
@@ -264,6 +266,57 @@ def test_joints_in_an_unknown_order_are_refused_before_anything_runs() -> None:
     with pytest.raises(ConfigError, match="stick_figure") as caught:
         go(Images(3), pose)
     assert "\n" not in str(caught.value) and not pose.looks
+
+
+class Counted(Meter):
+    """A meter for which each call of a stage takes what ``costs`` says, in milliseconds."""
+
+    def __init__(self, costs: dict[str, float]) -> None:
+        super().__init__()
+        self.costs, self.took = costs, dict.fromkeys(costs, 0.0)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        yield
+        self.took[stage] = self.took.get(stage, 0.0) + self.costs.get(stage, 0.0)
+
+    def total_ms(self, stage: str) -> float:
+        return self.took.get(stage, 0.0)
+
+
+@pytest.mark.parametrize(("pose_ms", "classify_ms", "apart_s"), [(100, 20, 0.3), (20, 10, 0.5), (1, 10, 1.0)])
+def test_beside_pose_answers_take_a_tenth_of_its_time_and_come_once_a_second_at_least(
+    pose_ms: float, classify_ms: float, apart_s: float
+) -> None:
+    meter = Counted({"pose": pose_ms, "classify": classify_ms})
+    labeller = Labeller(classifier(), LiveSettings(), "coco17", (64, 48), meter, beside_pose=True)
+    person, seen = np.zeros((1, 17, 3), np.float32), []
+    for index in range(300):  # ten frames a second
+        with meter.timed("pose"):
+            pass
+        person[..., :2], person[..., 2] = BODY + np.sin(index), 0.9
+        before = labeller.windows
+        labeller.update(person, index / 10)
+        if labeller.windows > before:
+            seen.append(index / 10)
+    # four a second were asked for: that is every third frame here
+    assert np.diff(seen[len(seen) // 2 :]) == pytest.approx(apart_s, abs=0.101)
+    assert np.diff(seen[len(seen) // 2 :]).mean() == pytest.approx(apart_s, abs=0.03)
+    assert labeller.spaced_s == pytest.approx(0 if apart_s < 0.4 else apart_s, abs=0.101)
+
+
+def test_a_camera_s_figures_say_that_answers_are_held_back() -> None:
+    def slow(_: int) -> None:
+        time.sleep(0.05)
+
+    watch = Watch()
+    go(Images(40), Pose(), views=[watch], classifier=classifier(slow), realtime=True)
+    assert "less often than asked" in " ".join(watch.moments[-1].figures.notes)
+    watch = Watch()
+    go(
+        Images(40), Pose(), views=[watch], classifier=classifier(slow)
+    )  # a file gives the same answers each time
+    assert not watch.moments[-1].figures.notes
 
 
 def test_pictures_without_a_pose_estimator_are_refused() -> None:
