@@ -14,6 +14,9 @@ from maskclr_edge.optional import available, require
 
 #: rows, columns and depth of the product: large enough that its operations are all that counts
 SIZE = 1024
+GPU_SIZE = 8192
+#: runners whose rows are held against the GPU's product where there is one
+ON_GPU = ("torch", "tensorrt", "tensorrt-rtx")
 _OPSET = 20
 _SECONDS = 0.5
 #: precisions whose product is known here; the others' rows get no share
@@ -38,8 +41,12 @@ def measure_peak(runner: str, precision: str, threads: int | None = None) -> Pea
     """The peak for a runner's rows in a precision; None where there is no product to hold them against.
 
     ONNX Runtime and OpenVINO multiply themselves (this takes the package onnx); PyTorch's rows, and all
-    where onnx is missing, are held against NumPy's BLAS in float32, which chooses its own threads.
+    where onnx is missing, are held against NumPy's BLAS in float32, which chooses its own threads. What runs
+    on a GPU is held against PyTorch's product there, where PyTorch is installed.
     """
+    if runner in ON_GPU and _torch_has_gpu():
+        call = _cuda(precision)
+        return call and Peak(_fastest(call, GPU_SIZE), "PyTorch on the GPU", precision, None)
     if precision not in TYPES:
         return None
     if runner in ("onnxruntime", "openvino") and available("onnx"):
@@ -59,7 +66,25 @@ def _operands() -> tuple[np.ndarray, np.ndarray]:
     return left, right
 
 
-def _fastest(call: Callable[[], object]) -> float:
+def _torch_has_gpu() -> bool:
+    return available("torch") and bool(require("torch").cuda.is_available())
+
+
+def _cuda(precision: str) -> Callable[[], object] | None:
+    torch = require("torch")
+    kinds = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+    if precision not in kinds:
+        return None
+    left, right = (torch.rand(GPU_SIZE, GPU_SIZE, device="cuda", dtype=kinds[precision]) for _ in range(2))
+
+    def call() -> None:
+        torch.mm(left, right)
+        torch.cuda.synchronize()
+
+    return call
+
+
+def _fastest(call: Callable[[], object], size: int = SIZE) -> float:
     """GFLOP/s of the fastest of the calls that fit into half a second, three at least."""
     begin, best, calls = time.perf_counter(), float("inf"), 0
     while calls < 3 or time.perf_counter() - begin < _SECONDS:
@@ -67,7 +92,7 @@ def _fastest(call: Callable[[], object]) -> float:
         call()
         best = min(best, time.perf_counter() - start)
         calls += 1
-    return 2 * SIZE**3 / best / 1e9
+    return 2 * size**3 / best / 1e9
 
 
 def _onnxruntime(precision: str, threads: int | None) -> Callable[[], object]:
