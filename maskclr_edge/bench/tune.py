@@ -14,7 +14,8 @@ from maskclr_edge.bench.timing import Budget, Progress, time_call
 from maskclr_edge.data import made_up_clips
 from maskclr_edge.errors import BundleError, ConfigError, MaskclrEdgeError
 from maskclr_edge.runtime import Runner, get_runner
-from maskclr_edge.runtime.tuned import Row, Tuned, exactness
+from maskclr_edge.runtime.precisions import exactness
+from maskclr_edge.runtime.tuned import Row, Tuned
 from maskclr_edge.skeleton import SkeletonContract, preprocess
 
 #: made-up recordings whose answers are compared where the user gives no clips

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from maskclr_edge.errors import ConfigError
+from maskclr_edge.runtime.precisions import EMULATED
 
 ORT, OPENVINO = "onnxruntime", "openvino"
 
@@ -28,7 +29,6 @@ class Precision:
     compute: type of the matrix products where nothing is quantised. quantised: type of weights and
     activations that come from Q/DQ pairs, "" for none. tolerance: largest root mean square error of the
     logits over that of the logits: tells a rounded network from a broken one. forms: its encoder files.
-    emulated: whether every CPU only imitates it: its answers are true there, and its time says nothing.
     """
 
     name: str
@@ -36,7 +36,11 @@ class Precision:
     quantised: str
     tolerance: float
     forms: tuple[Form, ...] = (Form((ORT, OPENVINO)),)
-    emulated: bool = False
+
+    @property
+    def emulated(self) -> bool:
+        """Whether every CPU only imitates it: its answers are true there, and its time says nothing."""
+        return self.name in EMULATED
 
     @property
     def runners(self) -> tuple[str, ...]:
@@ -61,8 +65,8 @@ PRECISIONS: dict[str, Precision] = {
             0.5,
             (Form((ORT,), ".u8s8", "uint8", weight_bits=7), Form((OPENVINO,), weight_bits=7)),
         ),
-        Precision("mixed", "float16", "int8", 0.5, (Form((ORT,)),), emulated=True),
-        Precision("fp8", "float32", "float8e4m3", 0.5, emulated=True),
+        Precision("mixed", "float16", "int8", 0.5, (Form((ORT,)),)),
+        Precision("fp8", "float32", "float8e4m3", 0.5),
     )
 }
 

@@ -10,9 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from maskclr_edge.checkpoint.config import closest
-from maskclr_edge.deploy.build_options import ENGINES, HARDWARE, BuildOptions, EngineSettings
-from maskclr_edge.deploy.engine_profiles import MODEL, Profiles, Range
+from maskclr_edge.deploy.build_options import ENGINES, BuildOptions, EngineSettings
+from maskclr_edge.deploy.engine_profiles import Profiles, Range
 from maskclr_edge.deploy.precision import PRECISIONS, get_precision
+from maskclr_edge.deploy.target_fields import (
+    integers,
+    least_typical_most,
+    one_of,
+    option_fields,
+    parse,
+    short_list,
+    text,
+)
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.optional import available
 from maskclr_edge.runtime.cuda_device import find_gpu
@@ -22,9 +31,7 @@ _ENGINES = ("none", *ENGINES)
 _OPTIONS = ("level", "workspace_mb", "tf32", "version_compatible", "hardware", "dla")
 _OPTIONAL = ("also", "persons", "memory", "versions", "notes", *_OPTIONS)
 _LONGEST_FILE = 1 << 16
-_LONGEST_TEXT = 200
 _MOST_FRAMES = 243
-_MOST_SMS = 32
 
 
 @dataclass(frozen=True)
@@ -77,7 +84,7 @@ class Target:
             raise ConfigError(f"{path} cannot be read: {error.strerror or error}") from error
         if len(data) > _LONGEST_FILE:
             raise ConfigError(f"{path} is over {_LONGEST_FILE} bytes; expected a target, a short YAML file")
-        return cls._from_mapping(_parse(path, data), str(path))
+        return cls._from_mapping(parse(path, data), str(path))
 
     @classmethod
     def _from_mapping(cls, raw: Mapping[Any, Any], where: str) -> "Target":
@@ -90,31 +97,35 @@ class Target:
             if key not in raw and key not in _OPTIONAL:
                 raise ConfigError(f"{where}: the key {key!r} is missing")
         precisions, also = (
-            tuple(dict.fromkeys(_one_of(where, key, item, _PRECISIONS) for item in _list(where, key, found)))
+            tuple(
+                dict.fromkeys(one_of(where, key, item, _PRECISIONS) for item in short_list(where, key, found))
+            )
             for key, found in (("precisions", raw["precisions"]), ("also", raw.get("also") or []))
         )
         if not precisions:
             raise ConfigError(f"{where}: precisions are empty; expected some of {', '.join(_PRECISIONS)}")
-        frames = tuple(_range(where, "frames", item) for item in _list(where, "frames", raw["frames"]))
-        persons = _range(where, "persons", raw.get("persons", [1, 1, 16]))
+        frames = tuple(
+            least_typical_most(where, "frames", item) for item in short_list(where, "frames", raw["frames"])
+        )
+        persons = least_typical_most(where, "persons", raw.get("persons", [1, 1, 16]))
         try:
             profiles = Profiles(frames, persons)
-            options = BuildOptions(**_options(where, raw))
+            options = BuildOptions(**option_fields(where, raw))
         except ConfigError as error:
             raise ConfigError(f"{where}: {error}") from error
         return cls(
-            name=_text(where, "name", raw["name"]),
-            what=_text(where, "what", raw["what"]),
+            name=text(where, "name", raw["name"]),
+            what=text(where, "what", raw["what"]),
             precisions=precisions,
-            engine=_one_of(where, "engine", raw["engine"], _ENGINES),
-            sms=tuple(dict.fromkeys(_integers(where, "sms", raw["sms"]))),
+            engine=one_of(where, "engine", raw["engine"], _ENGINES),
+            sms=tuple(dict.fromkeys(integers(where, "sms", raw["sms"]))),
             profiles=profiles,
             options=options,
             also=also,
-            memory=_text(where, "memory", raw.get("memory", "not stated")),
-            versions=_text(where, "versions", raw.get("versions", "any")),
+            memory=text(where, "memory", raw.get("memory", "not stated")),
+            versions=text(where, "versions", raw.get("versions", "any")),
             notes=tuple(
-                _text(where, "notes", item) for item in _list(where, "notes", raw.get("notes") or [])
+                text(where, "notes", item) for item in short_list(where, "notes", raw.get("notes") or [])
             ),
         )
 
@@ -274,78 +285,3 @@ def _narrow(option: str, given: Sequence[Any], asked: Iterable[Any]) -> tuple[An
             listed = ", ".join(map(str, have)) or "none"
             raise ConfigError(f"--{option} {item} is not what the targets take, which is {listed}")
     return tuple(given) or have
-
-
-def _parse(path: Path, data: bytes) -> Mapping[Any, Any]:
-    import yaml
-
-    try:
-        raw = yaml.safe_load(data.decode("utf-8"))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ConfigError(f"{path} is not a YAML file: {reason}") from error
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{path} is not a target: expected keys and values, such as name: rtx-40")
-    return raw
-
-
-def _list(where: str, key: str, value: object) -> list[Any]:
-    if not isinstance(value, list) or len(value) > _MOST_SMS:
-        raise ConfigError(f"{where}: {key} is {str(value)[:80]!r}; expected a short list")
-    return value
-
-
-def _integers(where: str, key: str, value: object) -> list[int]:
-    for item in (items := _list(where, key, value)):
-        if isinstance(item, bool) or not isinstance(item, int) or not 0 < item < 10_000:
-            raise ConfigError(f"{where}: {key} holds {str(item)[:80]!r}; expected whole numbers above 0")
-    return items
-
-
-def _range(where: str, key: str, value: object) -> Range:
-    """A ``[least, typical, most]``; the typical one may be the word model."""
-    items = _list(where, key, value)
-    if len(items) != 3:
-        raise ConfigError(
-            f"{where}: {key} holds {str(value)[:80]}; expected ranges [least, typical, most], such as "
-            "[1, model, 243]"
-        )
-    low, high = _integers(where, key, [items[0], items[2]])
-    opt = 0 if items[1] == MODEL and key == "frames" else _integers(where, key, items[1:2])[0]
-    try:
-        return Range(low, opt, high)
-    except ConfigError as error:
-        raise ConfigError(f"{where}: {key}: {error}") from error
-
-
-def _options(where: str, raw: Mapping[Any, Any]) -> dict[str, Any]:
-    """Settings of the build that a target names."""
-    found: dict[str, Any] = {}
-    for key in ("tf32", "version_compatible", "dla"):
-        if key in raw:
-            if not isinstance(raw[key], bool):
-                raise ConfigError(f"{where}: {key} is {str(raw[key])[:80]!r}; expected true or false")
-            found[key] = raw[key]
-    for key in ("level", "workspace_mb"):
-        if key in raw:
-            if isinstance(raw[key], bool) or not isinstance(raw[key], int):
-                raise ConfigError(f"{where}: {key} is {str(raw[key])[:80]!r}; expected a whole number")
-            found[key] = raw[key]
-    if "hardware" in raw:
-        found["hardware"] = _one_of(where, "hardware", raw["hardware"], tuple(HARDWARE))
-    return found
-
-
-def _text(where: str, key: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or "\n" in value or len(value) > _LONGEST_TEXT:
-        raise ConfigError(f"{where}: {key} must be a line of 1 to {_LONGEST_TEXT} characters")
-    return value
-
-
-def _one_of(where: str, key: str, value: object, known: tuple[str, ...]) -> str:
-    # an empty value is none; YAML reads the word itself as text
-    word = "none" if value is None else value
-    if not isinstance(word, str) or word not in known:
-        hint = closest(word, known) or f"; expected one of {', '.join(known)}"
-        raise ConfigError(f"{where}: {key} is {str(word)[:80]!r}{hint}")
-    return word

@@ -8,11 +8,8 @@ from maskclr_edge.runtime.bundle import Bundle
 from maskclr_edge.runtime.cores import default_threads
 from maskclr_edge.runtime.io_check import ENCODER, HEAD, check_tensors, first_line
 from maskclr_edge.runtime.ort_providers import Providers, choose_providers, short
+from maskclr_edge.runtime.precisions import EMULATED
 from maskclr_edge.runtime.runner import Floats, Runner
-
-#: precisions for GPUs, computed here in floating point between the pairs as the file says. Beyond basic, ONNX
-#: Runtime 1.31 makes an invalid graph of FP8, and of INT8 with 8-bit weights sums that overflow without VNNI.
-EMULATED = ("fp8", "mixed")
 
 
 class OrtRunner(Runner):
@@ -25,6 +22,8 @@ class OrtRunner(Runner):
         ort = require("onnxruntime")
         chosen = bundle.select(self.name, precision)
         levels = ort.GraphOptimizationLevel
+        # beyond basic, ONNX Runtime 1.31 makes an invalid graph of FP8, and of INT8 with 8-bit weights sums
+        # that overflow without VNNI
         level = levels.ORT_ENABLE_BASIC if precision in EMULATED else levels.ORT_ENABLE_ALL
         providers = choose_providers(ort.get_available_providers())
         options = _options(ort, threads or default_threads(), level)

@@ -18,6 +18,7 @@ from maskclr_edge.errors import BundleError
 from maskclr_edge.files import cache_folder, write_atomically
 from maskclr_edge.runtime.bundle import Bundle
 from maskclr_edge.runtime.cores import default_threads
+from maskclr_edge.runtime.precisions import exactness
 from maskclr_edge.runtime.schema import Fields
 
 FORMAT = "maskclr-edge-tuned"
@@ -25,8 +26,6 @@ FORMAT = "maskclr-edge-tuned"
 WORTH = 0.05
 #: the share of clips, in percent, whose answer must be the reference's
 AGREEMENT = 99.0
-#: from the most exact to the least; a precision that is not here comes after them
-EXACTNESS = ("fp32", "fp16", "bf16", "mixed", "int8", "fp8")
 _PACKAGES = (
     "maskclr-edge", "onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-cu12",
     "tensorrt-cu13", "tensorrt-rtx-cu13-bindings", "torch",
@@ -81,11 +80,6 @@ class Tuned:
             f"{self.persons} in view at T={self.frames}, {row.agreement:.1f} % of {self.clips} answers as in "
             f"{self.reference}"
         )
-
-
-def exactness(precision: str) -> int:
-    """How exact a precision is: 0 is the most."""
-    return EXACTNESS.index(precision) if precision in EXACTNESS else len(EXACTNESS)
 
 
 def remember(bundle: Bundle, tuned: Tuned) -> Path:
