@@ -30,6 +30,7 @@ DOCUMENTS = (
     ROOT / "README.md",
     ROOT / "maskclr_edge" / "bundled" / "MODEL_CARD.md",
     ROOT / "export" / "README.md",
+    ROOT / "docs" / "runtime.md",
 )
 
 
@@ -47,6 +48,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "precision": ("report", readme_accuracy.precision),
     "precision_speed": ("precision_speed", readme_speed.precision_speed),
     "performance": ("peers", readme_speed.performance),
+    "runtime_settings": ("runtime_settings", readme_speed.runtime_settings),
     "compare_gate": ("compare_gate", readme_speed.compare_gate),
     "training": ("training_throughput", readme_speed.training),
     "trt_overhead": ("trt_overhead", readme_engines.trt_overhead),

@@ -64,7 +64,7 @@ def precision_speed(results: dict[str, Any]) -> str:
     rows = [
         [
             str(row["frames"]), row["runner"], row["precision"], f"{row['latency']['p50_ms']:.2f}",
-            f"{row['faster']['value']:.2f} ({row['faster']['low']:.2f} to {row['faster']['high']:.2f})",
+            _ratio(row["faster"]),
         ]
         for row in sorted(results["rows"], key=lambda row: row["frames"])
     ]  # fmt: skip
@@ -123,9 +123,7 @@ def performance(results: dict[str, Any]) -> str:
 def _times(row: dict[str, Any] | None) -> str:
     if row is None:
         return ""
-    ratio = row["ratio"]
-    interval = f"{ratio['low']:.2f} to {ratio['high']:.2f}"
-    return f"{ratio['value']:.2f}x ({interval}), {row['latency']['p50_ms']:.1f} ms"
+    return f"{_ratio(row['ratio'])}, {row['latency']['p50_ms']:.1f} ms"
 
 
 def compare_gate(results: dict[str, Any]) -> str:
@@ -137,6 +135,23 @@ def compare_gate(results: dict[str, Any]) -> str:
     ]
     clock = "on the clock" if results["clock"] == "wall" else "by processor time"
     return markdown_table([f"runs measured {clock}", f"gate {results['gate']}"], rows, "lr")
+
+
+def runtime_settings(results: dict[str, Any]) -> str:
+    """What the runners' own choices give: shapes compiled ahead, and threads."""
+    rows = [
+        [
+            row["what"], row["runner"], row["precision"], str(row["frames"]), _ratio(row["wall"]),
+            _ratio(row["processor"]), f"{row['median_ms'][1]:.2f}",
+        ]
+        for row in results["rows"]
+    ]  # fmt: skip
+    headers = ["what", "runner", "precision", "T", "times as fast (95 % interval)", "in processor time", "ms"]
+    return markdown_table(headers, rows, "lllrrrr")
+
+
+def _ratio(value: dict[str, float]) -> str:
+    return f"{value['value']:.2f} ({value['low']:.2f} to {value['high']:.2f})"
 
 
 def training(results: dict[str, Any]) -> str:
