@@ -29,12 +29,27 @@ class Driver:
         except (RuntimeError, OSError) as failure:  # the driver library, or the function in it, is not there
             raise EngineError(f"the CUDA driver cannot be used ({first_line(failure)})") from failure
         if error:
-            raise EngineError(f"CUDA: {name} failed: {self._words(error)}")
+            raise self._failed(name, error)
         return values[0] if len(values) == 1 else values or None
 
-    def _words(self, error: Any) -> str:
+    def quick(self, name: str) -> Callable[..., None]:
+        """``cuName`` for calls that are made again and again and give nothing back.
+
+        The driver is there: it has made what they are about.
+        """
+        function = getattr(self.api, name)
+
+        def call(*arguments: Any) -> None:
+            error = function(*arguments)[0]
+            if error:
+                raise self._failed(name, error)
+
+        return call
+
+    def _failed(self, name: str, error: Any) -> EngineError:
         found, text = self.api.cuGetErrorString(error)
-        return f"error {int(error)}" if found or text is None else str(text.decode())
+        words = f"error {int(error)}" if found or text is None else str(text.decode())
+        return EngineError(f"CUDA: {name} failed: {words}")
 
 
 class CudaPythonGpu(Gpu):
@@ -53,6 +68,7 @@ class CudaPythonGpu(Gpu):
         )
         self.sm = f"SM{major}{minor}"
         self._current = _Current(call, call("cuDevicePrimaryCtxRetain", device))
+        self._to_device, self._to_host = call.quick("cuMemcpyHtoDAsync"), call.quick("cuMemcpyDtoHAsync")
 
     def current(self) -> "_Current":
         """Push the primary context, pop it at the end."""
@@ -76,11 +92,11 @@ class CudaPythonGpu(Gpu):
 
     def copy_in(self, target: Any, source: HostView, stream: Any) -> None:
         """Copy to the GPU, asynchronously."""
-        self._call("cuMemcpyHtoDAsync", target.address, source.address, source.array.nbytes, stream.stream)
+        self._to_device(target.address, source.address, source.array.nbytes, stream.stream)
 
     def copy_out(self, target: HostView, source: Any, stream: Any) -> None:
         """Copy from the GPU, asynchronously."""
-        self._call("cuMemcpyDtoHAsync", target.address, source.address, target.array.nbytes, stream.stream)
+        self._to_host(target.address, source.address, target.array.nbytes, stream.stream)
 
     def close(self) -> None:
         """Let go of the primary context."""
@@ -89,15 +105,16 @@ class CudaPythonGpu(Gpu):
 
 class _Current:
     def __init__(self, call: Driver, context: Any) -> None:
-        self._call, self._context = call, context
+        self._context = context
+        self._push, self._pop = call.quick("cuCtxPushCurrent"), call.quick("cuCtxPopCurrent")
 
     def __enter__(self) -> None:
-        self._call("cuCtxPushCurrent", self._context)
+        self._push(self._context)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._call("cuCtxPopCurrent")
+        self._pop()
 
 
 class _Device(DeviceBuffer):
@@ -123,11 +140,12 @@ class _Pinned(PinnedBuffer):
 class _Stream(Stream):
     def __init__(self, call: Driver) -> None:
         self._call: Callable[..., Any] = call
+        self._synchronize = call.quick("cuStreamSynchronize")
         self.stream = call("cuStreamCreate", int(call.api.CUstream_flags.CU_STREAM_NON_BLOCKING))
         self.handle = int(self.stream)
 
     def synchronize(self) -> None:
-        self._call("cuStreamSynchronize", self.stream)
+        self._synchronize(self.stream)
 
     def free(self) -> None:
         self._call("cuStreamDestroy", self.stream)

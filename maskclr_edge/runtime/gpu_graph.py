@@ -17,13 +17,11 @@ class Graph:
         self._call = call
         self._executable = executable
         self._stream = stream
-        self._launch = call.api.cuGraphLaunch
+        self._launch = call.quick("cuGraphLaunch")
 
     def launch(self) -> None:
         """Put it on the stream that it was recorded on."""
-        # Driver.__call__ would do; this is the one call of a steady inference
-        if self._launch(self._executable, self._stream)[0]:
-            self._call("cuGraphLaunch", self._executable, self._stream)
+        self._launch(self._executable, self._stream)
 
     def free(self) -> None:
         """Destroy it."""

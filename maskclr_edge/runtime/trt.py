@@ -1,8 +1,7 @@
 """Bundles on NVIDIA GPUs: engines of TensorRT and TensorRT-RTX, run by one code path."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 from typing import ClassVar
 
 import numpy as np
@@ -49,6 +48,7 @@ class TensorRtRunner(Runner):
         self._engines: dict[str, Engine] = {}
         self._recorder = GraphRecorder() if graphs and available("cuda.bindings") else None
         self._gpu = open_gpu(layer)
+        self._current = self._gpu.current()
         # some bindings of TensorRT raise RuntimeError where others return False
         self._failures: tuple[type[BaseException], ...] = (RuntimeError, *self._gpu.failures)
         self._no_room: tuple[type[BaseException], ...] = (EngineError, *self._failures)
@@ -128,19 +128,9 @@ class TensorRtRunner(Runner):
         pieces = [array[start : start + rows] for start in range(0, len(array), rows)]
         return np.concatenate([lane.run(role, piece) for piece in pieces])
 
-    @contextmanager
-    def _lane(self, array: Floats) -> Iterator[Lane]:
+    def _lane(self, array: Floats) -> "_Held":
         """A lane for this thread, with the context current. What fails inside is an EngineError."""
-        lane = self._take()
-        try:
-            self._mine.lane = lane
-            with self._gpu.current():
-                yield lane
-        except self._failures as error:
-            raise EngineError(f"{self.name} failed on {array.shape}: {first_line(error)}") from error
-        finally:
-            self._mine.lane = None
-            self._give(lane)
+        return _Held(self, array)
 
     def _take(self) -> Lane:
         """An idle lane, the last used first; a new one where there may be another."""
@@ -201,6 +191,43 @@ class TensorRtRunner(Runner):
                 self._engines.clear()
         finally:
             self._gpu.close()
+
+
+class _Held:
+    """A lane of a runner that a thread has for a while: a class, for a generator costs each call more."""
+
+    __slots__ = ("_lane", "_runner", "_shape")
+
+    def __init__(self, runner: TensorRtRunner, array: Floats) -> None:
+        self._runner, self._shape = runner, array.shape
+
+    def __enter__(self) -> Lane:
+        runner = self._runner
+        lane = self._lane = runner._take()
+        try:
+            runner._current.__enter__()
+        except BaseException as error:
+            runner._give(lane)
+            self._explain(error)
+            raise
+        runner._mine.lane = lane
+        return lane
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        runner = self._runner
+        runner._mine.lane = None
+        try:
+            runner._current.__exit__(kind, error, trace)
+        finally:
+            runner._give(self._lane)
+        if error is not None:
+            self._explain(error)
+
+    def _explain(self, error: BaseException) -> None:
+        if isinstance(error, self._runner._failures):
+            raise EngineError(f"{self._runner.name} failed on {self._shape}: {first_line(error)}") from error
 
 
 class TensorRtRtxRunner(TensorRtRunner):
