@@ -120,7 +120,11 @@ def tensorrt_finding(answer: dict[str, Any], around: Surroundings, installed: di
     library = probe.system_tensorrt(installed)
     facts = {"python": answer.get("version"), "system": library}
     if "version" in answer:
-        return Finding("TensorRT", "yes", answer["version"], _tensorrt_age(answer["version"]), facts)
+        advice = _tensorrt_age(answer["version"])
+        if answer.get("works", True):
+            return Finding("TensorRT", "yes", answer["version"], advice, facts)
+        what = f"{answer['version']}, which cannot work here: no GPU, or a driver that does not fit"
+        return Finding("TensorRT", "broken", what, advice or _driver_advice(around), facts)
     if library:
         advice = "make the environment with python3 -m venv --system-site-packages, and: "
         return Finding("TensorRT", "broken", f"libraries {library}, but not for this Python",
@@ -273,6 +277,14 @@ def _jetpack_advice(board: dict[str, str]) -> str:
     if board.get("jetpack", "").split(".")[0] in ("4", "5"):
         return "its TensorRT is older than the 10.3 that engines need: JetPack 6.1 or newer has it"
     return ""
+
+
+def _driver_advice(around: Surroundings) -> str:
+    if around.jetson:
+        return "apt install --reinstall nvidia-jetpack, so that TensorRT and driver are of one JetPack"
+    if around.gpus:
+        return "a newer driver, or the release for its CUDA: pip install tensorrt-cu12 for CUDA 12"
+    return "of no use without an NVIDIA GPU"
 
 
 def _tensorrt_age(version: str) -> str:

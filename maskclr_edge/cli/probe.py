@@ -33,7 +33,7 @@ QUESTIONS = {
     "openvino": "{'version': m.__version__.split('-')[0], 'devices': m.Core().available_devices}",
     "onnx": "{'version': m.__version__}",
     "torch": "{'version': m.__version__, 'cuda': m.version.cuda, 'gpu': m.cuda.is_available()}",
-    "tensorrt": "{'version': m.__version__}",
+    "tensorrt": "{'version': m.__version__, 'works': makes_runtime(m)}",
     "pycuda": "{'version': m.VERSION_TEXT, 'gpus': count(m)}",
     "cuda.bindings": "{'version': m.__version__, 'gpus': driver_count(m)}",
     "mediapipe": "{'version': m.__version__, 'models': sorted(file.name for file in"
@@ -53,6 +53,12 @@ def driver_count(m):
     if error:
         raise RuntimeError(driver.cuGetErrorString(error)[1].decode())
     return driver.cuDeviceGetCount()[1]
+def makes_runtime(m):
+    try:  # where driver, CUDA and library do not fit each other it makes none
+        m.Runtime(m.Logger(m.Logger.INTERNAL_ERROR))
+    except TypeError:
+        return False
+    return True
 print(json.dumps({question}))
 """
 

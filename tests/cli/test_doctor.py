@@ -137,6 +137,10 @@ def test_what_engines_reach_the_gpu_through(pycuda: Any, bindings: Any, state: s
     [
         ({"version": "10.3.0"}, _around(), {}, "yes", ""),
         ({"version": "8.5.2"}, _around(), {}, "yes", "10.3"),
+        ({"version": "10.16.1", "works": True}, _around(gpus=RTX_3060), {}, "yes", ""),
+        ({"version": "10.16.1", "works": False}, _around(), {}, "broken", "of no use"),
+        ({"version": "10.16.1", "works": False}, _around(gpus=RTX_3060), {}, "broken", "newer driver"),
+        ({"version": "10.3.0", "works": False}, _around(jetson={"board": "Orin"}), {}, "broken", "JetPack"),
         (ABSENT, _around(), {}, "no", "of no use"),
         (ABSENT, _around(gpus=RTX_3060), {}, "no", "pip install tensorrt"),
         (ABSENT, _around(jetson={"board": "Orin"}), {}, "no", "nvidia-jetpack"),

@@ -1,4 +1,4 @@
-"""What the README tells people to type is there and works."""
+"""What the README and the pages beside it tell people to type is there and works."""
 
 import importlib
 import os
@@ -14,7 +14,19 @@ import pytest
 from maskclr_edge.cli.main import COMMANDS, cli
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = ("README.md", "CONTRIBUTING.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(str(file.relative_to(ROOT)) for file in ROOT.glob("docs/*.md")),
+    *sorted(str(file.relative_to(ROOT)) for file in ROOT.glob("*/README.md")),
+)
+#: every page about a device, and what it must lead to
+DEVICES = {
+    "docs/jetson.md": {"export", "doctor", "inspect", "bench", "calibrate"},
+    "docs/rtx.md": {"export", "inspect", "bench"},
+    "docs/datacentre.md": {"export", "doctor", "bench"},
+    "docs/no-gpu.md": {"export", "inspect"},
+}
 BLOCK = re.compile(r"(?:<!-- (runnable(?:, slow)?) -->\n)?```(console|python)\n(.*?)```", re.DOTALL)
 
 
@@ -75,8 +87,28 @@ def test_a_make_target_exists(words: list[str]) -> None:
 def test_every_named_extra_exists() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     for words in ALL:
-        for extra in re.findall(r"\.\[(\w+)\]", " ".join(words)):
-            assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
+        for listed in re.findall(r"\.\[([\w,]+)\]", " ".join(words)):
+            for extra in listed.split(","):
+                assert re.search(rf"^{extra} = \[", project, re.MULTILINE), extra
+
+
+def test_every_named_script_exists() -> None:
+    scripts = [words[1] for words in ALL if words[0] == "python" and len(words) > 1]
+    assert scripts
+    for script in scripts:
+        assert script.startswith("-") or (ROOT / script).is_file(), script
+
+
+@pytest.mark.parametrize("page", DEVICES)
+def test_a_page_of_a_device_goes_all_the_way(page: str) -> None:
+    commands = {
+        words[1]
+        for _, kind, body in _blocks(page)
+        if kind == "console"
+        for words in _commands(body)
+        if words[0] == "maskclr-edge"
+    }
+    assert DEVICES[page] <= commands
 
 
 def test_every_named_command_exists() -> None:

@@ -1,4 +1,4 @@
-"""Engines on a real GPU: the bundled model's logits over the shape grid, graphs, threads, latency.
+"""Engines on a real GPU: the bundled model's logits over the shape grid, graphs, threads, times.
 
 Engines are built on the spot: TensorRT's for this GPU, TensorRT-RTX's where this GPU is one that it knows.
 """
@@ -11,11 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from maskclr_edge.deploy.engine import build_engine
+from maskclr_edge.deploy.engine_profiles import default_profiles
 from maskclr_edge.deploy.parity import probe_clips, shape_grid
+from maskclr_edge.deploy.timing_cache import TimingCache
 from maskclr_edge.errors import MaskclrEdgeError
 from maskclr_edge.runtime import RUNNERS, Bundle, Runner, bundled_bundle, open_runner
+from maskclr_edge.runtime.cuda_device import find_gpu
 from maskclr_edge.runtime.gpu import open_gpu
 from maskclr_edge.runtime.trt import TensorRtRtxRunner, TensorRtRunner
+from maskclr_edge.runtime.trt_api import load_tensorrt
 
 pytestmark = pytest.mark.gpu
 
@@ -107,6 +112,29 @@ def test_an_engine_cut_short_is_refused_in_one_line(bundle: Bundle) -> None:
         assert "\n" not in str(caught.value)
     finally:
         file.write_bytes(whole)
+
+
+def test_a_second_build_starts_from_kept_timings(bundle: Bundle, tmp_path: Path) -> None:
+    """Prints what the second build takes of the first one's time; TensorRT alone keeps kernel timings."""
+    engine = next(one for one in bundle.artifacts if one.kind != "onnx" and one.role == "encoder")
+    if engine.kind != "tensorrt":
+        pytest.skip("TensorRT-RTX's builder measures no kernels: there is nothing to keep")
+    gpu = find_gpu()
+    assert gpu is not None
+    model = (bundle.path / "encoder.fp32.onnx").read_bytes()
+    profiles = default_profiles(engine.kind, bundle.contract).encoder()
+    cache = TimingCache(load_tensorrt(engine.kind).version, gpu, tmp_path)
+    seconds = []
+    for _ in range(2):
+        began = time.perf_counter()
+        assert build_engine(model, profiles, flavour=engine.kind, cache=cache)
+        seconds.append(time.perf_counter() - began)
+    kept = cache.path.stat().st_size
+    assert kept > 1000, kept  # an empty one is a header
+    print(
+        f"\n{engine.kind} on {gpu.name}: first build {seconds[0]:.1f} s, second {seconds[1]:.1f} s, "
+        f"{seconds[0] / seconds[1]:.2f} times as fast; {kept} bytes of timings"
+    )
 
 
 def test_latency(runner: TensorRtRunner) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -54,6 +55,20 @@ def test_the_builder(release: str) -> None:
     assert results == dict.fromkeys(CHECKS, "ok"), "\n".join(results.values())
 
 
+def ask_doctor(folder: Path) -> dict[str, Any]:
+    """What doctor hears of the TensorRT in a folder."""
+    program = (
+        "import json; from maskclr_edge.cli import probe; print(json.dumps(probe.ask_package('tensorrt')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True, text=True, check=True, timeout=100,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])},
+    )  # fmt: skip
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
 @pytest.mark.parametrize("release", ["10.3", "10.16", "11.4"])
 def test_a_library_that_makes_nothing(release: str, tmp_path: Path) -> None:
     """As TensorRT with a driver that is too old: its Python classes raise TypeError, which is one line."""
@@ -83,5 +98,7 @@ def test_a_library_that_makes_nothing(release: str, tmp_path: Path) -> None:
     )  # fmt: skip
     lines = done.stdout.splitlines()
     assert len(lines) == 2, done.stderr
+    assert ask_doctor(folder) == {"version": stand_in.VERSIONS[release], "works": False}
+    assert ask_doctor(stand_in.rig(release))["works"] is True
     for line, kind in zip(lines, ("Builder", "Runtime"), strict=True):
         assert f"makes no {kind} here: no GPU, or a driver or CUDA that does not fit it" in line

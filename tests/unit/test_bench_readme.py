@@ -197,7 +197,7 @@ def results(tmp_path: Path) -> Path:
                     "best_s": 8.5,
                     "cpu_s": 12.0,
                     "bytes": 120_500_000,
-                    "second": {"median_s": 9.0, "times_faster": 1.0},
+                    "second": {"median_s": 9.0, "cache_bytes": 172, "times_faster": 1.0},
                 }
             ]
         },
