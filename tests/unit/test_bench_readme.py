@@ -244,7 +244,7 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "Over 10000 calls with changing shapes: 0 allocations" in filled
     assert "1 objects left once it was closed" in filled
     assert "one process a core | 96 | 3.20 |" in filled
-    assert "| fp16 | SM86, SM120 | 9.0 | 8.5 | 12.0 | 120.5 | 9.0 | 1.00 |" in filled
+    assert "| fp16 | SM86, SM120 | 9.0 | 8.5 | 12.0 | 120.5 | 172 | 9.0 | 1.00 |" in filled
     assert "| rtx-40 | fp16 | tensorrt-rtx | SM89 | 9.5 | 4.2 | 1.2e-03 |" in filled
     assert "| jetson-thor | fp16 | tensorrt | SM110 | on the device |  | 1.2e-03 |" in filled
     assert "| time to detection, median | never |" in filled and "| 5.0 | 36 | 1 | 2 | 4 |" in filled
