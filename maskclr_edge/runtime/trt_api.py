@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from maskclr_edge.errors import EngineError, MissingDependencyError
 from maskclr_edge.optional import available, require
+from maskclr_edge.runtime.rtx_kernels import KernelCache
 
 if TYPE_CHECKING:
     import tensorrt
@@ -82,7 +83,15 @@ class TensorRt:
             trt = self.trt
         return bool(engine.get_tensor_dtype(name) == trt.DataType.FLOAT)
 
-    def context(self, engine: "tensorrt.ICudaEngine") -> "tensorrt.IExecutionContext | None":
+    def kernel_cache(self, engine: "tensorrt.ICudaEngine", sha256: str, gpu: str) -> KernelCache | None:
+        """Kernels that earlier processes compiled for an engine; None for TensorRT, which compiles none."""
+        if self.flavour != "tensorrt-rtx":
+            return None
+        return KernelCache(engine, sha256, self.version, gpu)
+
+    def context(
+        self, engine: "tensorrt.ICudaEngine", kernels: KernelCache | None = None
+    ) -> "tensorrt.IExecutionContext | None":
         """An execution context without memory of its own: give it some with ``set_device_memory``."""
         if TYPE_CHECKING:
             import tensorrt as trt
@@ -98,6 +107,8 @@ class TensorRt:
         config = with_config.create_runtime_config()
         config.set_execution_context_allocation_strategy(alone)
         config.dynamic_shapes_kernel_specialization_strategy = kinds.EAGER
+        if kernels is not None and kernels.handle is not None:
+            config.set_runtime_cache(kernels.handle)
         made: tensorrt.IExecutionContext | None = with_config.create_execution_context(config)
         return made
 

@@ -78,6 +78,7 @@ class Engine:
         if engine is None:
             raise EngineError(_refused(self, gpu))
         self._engine: tensorrt.ICudaEngine = engine
+        self._kernels = api.kernel_cache(engine, artifact.sha256, gpu.name)
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         self.inputs = {name: self._shape(name) for name in names if api.is_input(engine, name)}
         self.outputs = {name: self._shape(name) for name in names if name not in self.inputs}
@@ -142,7 +143,7 @@ class Engine:
         """A new execution context on a profile, still without memory. Raises EngineError."""
         with self._lock:
             self._api.log.messages.clear()
-            context = self._api.context(self._engine)
+            context = self._api.context(self._engine, self._kernels)
         if context is None:
             raise EngineError(f"{self.file}: no execution context could be made ({self.words()})")
         if not self._api.select_profile(context, profile.index, stream):
@@ -158,8 +159,10 @@ class Engine:
         return str(self._api.log.first_error())[:200] or "TensorRT gave no reason"
 
     def close(self) -> None:
-        """Release it, after its contexts and inside ``gpu.current()``."""
-        del self._engine, self._runtime
+        """Release it, after its contexts and inside ``gpu.current()``, and keep what it has compiled."""
+        if self._kernels is not None:
+            self._kernels.keep()
+        del self._kernels, self._engine, self._runtime
 
     def _shape(self, name: str) -> list[int | None]:
         return [None if size < 0 else size for size in sizes(self._engine.get_tensor_shape(name))]

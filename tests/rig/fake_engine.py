@@ -75,7 +75,10 @@ class Rig:
 
     def _count_destructions(self) -> None:
         fake, call = self.fake, self.fake._call
-        kinds = ("ICudaEngine", "IExecutionContext", "IRuntime", "IRuntimeConfig", "IEngineInspector")
+        kinds = (
+            *("ICudaEngine", "IExecutionContext", "IRuntime", "IEngineInspector"),
+            *("IRuntimeConfig", "IRuntimeCache", "IHostMemory"),
+        )
 
         def counting(this: Any, slot: int, *rest: Any) -> None:
             began = time.perf_counter()

@@ -6,6 +6,7 @@ The rig is one release of TensorRT or TensorRT-RTX, told by its folder.
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -41,6 +42,7 @@ class Bench:
         self.calls: int = arguments.calls
         self.rig.log = load_tensorrt(self.flavour).log
         self.root = Path(tempfile.mkdtemp(prefix="maskclr-edge-rig-"))
+        os.environ["MASKCLR_EDGE_CACHE"] = str(self.root / "cache")
         self.source: Path = arguments.bundle
         self.bundle = self.write("bundle")
         self.reference = open_runner(self.bundle, "onnxruntime", "fp32", threads=1)

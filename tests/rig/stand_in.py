@@ -184,7 +184,7 @@ def _need_shared() -> None:
 def _cached(name: str, make: Callable[[Path], None]) -> Path:
     """A folder of the cache, made by one process while the others wait."""
     folder = cache() / name
-    with (cache() / ".lock").open("w") as lock:
+    with (cache() / f".{name}.lock").open("w") as lock:  # its own: PyCUDA takes minutes
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             temporary = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=cache()))
