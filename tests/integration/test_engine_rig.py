@@ -35,15 +35,15 @@ def load(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("release", ["10.3", "10.16", "11.4"])
-def test_the_builder(release: str) -> None:
+def run_checks(release: str, *names: str) -> dict[str, str]:
+    """What the checks say on a release; all of them where none are named."""
     stand_in = load("stand_in")
     try:
         folder = stand_in.rig(release)
     except stand_in.Unavailable as error:
         pytest.skip(str(error))
     done = subprocess.run(
-        [sys.executable, str(RIG / "builder_checks.py"), str(SHARED), str(folder)],
+        [sys.executable, str(RIG / "builder_checks.py"), str(SHARED), str(folder), *names],
         capture_output=True,
         text=True,
         env=os.environ | {"PYTHONPATH": os.pathsep.join([str(RIG), *sys.path])},
@@ -51,8 +51,20 @@ def test_the_builder(release: str) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.parametrize("release", ["10.3", "10.16", "11.4"])
+def test_the_builder(release: str) -> None:
+    results = run_checks(release)
     assert results == dict.fromkeys(CHECKS, "ok"), "\n".join(results.values())
+
+
+def test_new_weights_for_engines_of_tensorrt_rtx() -> None:
+    """Its builder is checked for real elsewhere; engines whose weights can be changed need a GPU."""
+    name = "engines_take_the_weights_of_another_training"
+    assert run_checks("rtx-1.7", name) == {name: "ok"}
 
 
 def ask_doctor(folder: Path) -> dict[str, Any]:

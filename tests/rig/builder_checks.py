@@ -1,6 +1,6 @@
 """What is checked of the engine builder on the rig; run in a process of its own, for one TensorRT release.
 
-    python builder_checks.py SHARED RIG
+    python builder_checks.py SHARED RIG [CHECK]...
 
 Prints one JSON object: check -> "ok" or what went wrong.
 """
@@ -20,7 +20,7 @@ from typing import Any
 from fake_builder import FakeBuilder
 
 from maskclr_edge.deploy import engine, engine_set, extend_bundle
-from maskclr_edge.deploy.build_options import BuildOptions, EngineSettings
+from maskclr_edge.deploy.build_options import SUFFIXES, BuildOptions, EngineSettings
 from maskclr_edge.deploy.engine import build_engine
 from maskclr_edge.deploy.engine_profiles import Profiles, Range
 from maskclr_edge.deploy.refit import refit_bundle, refit_engine
@@ -31,7 +31,10 @@ from maskclr_edge.runtime.trt_api import load_tensorrt
 
 RIG = FakeBuilder(Path(sys.argv[1]), Path(sys.argv[2]))
 TRT = RIG.trt
-RIG.log = load_tensorrt("tensorrt").log
+FLAVOUR = RIG.flavour
+RIG.log = load_tensorrt(FLAVOUR).log
+#: TensorRT-RTX builds for GPUs that it is told
+SMS = (86,) if FLAVOUR == "tensorrt-rtx" else ()
 GPU = CudaDevice("Orin", 87, 12060)
 SHAPES = [{"persons": ((1, 1, 17, 3), (1, 30, 17, 3), (4, 243, 17, 3))}]
 #: flags that TensorRT 11 has no more: none may ever be set
@@ -224,12 +227,12 @@ def check_engines_take_the_weights_of_another_training() -> None:
     with tempfile.TemporaryDirectory() as folder:
         source = Bundle.open(bundled_bundle())
         stripped = BuildOptions(weights="strip")
-        settings = EngineSettings("tensorrt", options=stripped, cache=Path(folder) / "cache")
+        settings = EngineSettings(FLAVOUR, SMS, options=stripped, cache=Path(folder) / "cache")
         empty = extend_bundle(source, Path(folder) / "empty", engines=[settings])
-        assert empty.precisions("tensorrt") == ()  # no runner takes an engine without weights
+        assert empty.precisions(FLAVOUR) == ()  # no runner takes an engine without weights
         made = refit_bundle(empty, source, Path(folder) / "made")
-        assert set(made.precisions("tensorrt")) == {"fp32", "int8"}
-        encoder = next(a for a in made.artifacts if a.file == "encoder.fp32.trt.engine")
+        assert set(made.precisions(FLAVOUR)) == {"fp32", "int8"}
+        encoder = next(a for a in made.artifacts if a.file == f"encoder.fp32.{SUFFIXES[FLAVOUR]}.engine")
         onnx = (bundled_bundle() / "encoder.fp32.onnx").read_bytes()
         assert made.read(encoder) == b"REFITTED" + onnx[:8]
         RIG.refittable = False
@@ -243,7 +246,7 @@ def check_engines_take_the_weights_of_another_training() -> None:
         with refused(ConfigError, "has no engines"):
             refit_bundle(source, source, Path(folder) / "again")
         with refused(EngineError, "to be refitted"):
-            refit_engine(b"no engine", b"", flavour="tensorrt")
+            refit_engine(b"no engine", b"", flavour=FLAVOUR)
         assert not (Path(folder) / "again").exists()
 
 
@@ -254,6 +257,8 @@ def main() -> None:
     }
     results = {}
     for name, check in checks.items():
+        if sys.argv[3:] and name not in sys.argv[3:]:
+            continue
         try:
             check()
             results[name] = "ok"

@@ -4,6 +4,7 @@ Run through ../shared/trt_rig/fake_trt.py, which finds out which virtual functio
 """
 
 import ctypes
+import importlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -20,9 +21,8 @@ class FakeBuilder:
 
         self.fake = fake_trt
         fake_trt.install(rig)
-        import tensorrt
-
-        self.trt: Any = tensorrt
+        self.flavour = "tensorrt-rtx" if (rig / "tensorrt_rtx").is_dir() else "tensorrt"
+        self.trt: Any = importlib.import_module(self.flavour.replace("-", "_"))
         self.log: Any = None
         self.monitor: Any = None
         self.told = SimpleNamespace()
@@ -82,6 +82,11 @@ class FakeBuilder:
             "create_cache": lambda: config.create_timing_cache(b"x"),
             "get_cache": lambda: config.get_timing_cache(),
         }
+        if self.flavour == "tensorrt-rtx":
+            calls |= {
+                "set_sms": lambda: setattr(config, "num_compute_capabilities", 1),
+                "set_sm": lambda: config.set_compute_capability(trt.ComputeCapability.SM86, 0),
+            }
         for name, action in calls.items():
             learn("IBuilderConfig", name, action)
         self.handle("IBuilderConfig.create_cache", lambda s, a, d: f.new("ITimingCache"))
@@ -203,6 +208,8 @@ class FakeBuilder:
             "IBuilderConfig.set_verbosity": note("verbosity"),
             "IBuilderConfig.set_limit": note("limits", lambda a: (a[0], a[1])),
             "IBuilderConfig.set_hardware": note("hardware"),
+            "IBuilderConfig.set_sms": lambda s, a, d: 1,
+            "IBuilderConfig.set_sm": lambda s, a, d: 1,
             "IBuilderConfig.create_cache": create_cache,
             "IBuilderConfig.set_cache": set_cache,
             "IBuilderConfig.get_cache": lambda s, a, d: getattr(s, "cache", 0),
