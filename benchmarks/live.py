@@ -24,7 +24,7 @@ from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.errors import DataError, MaskclrEdgeError
 from maskclr_edge.live.frame import Frame
-from maskclr_edge.live.labeller import LiveSettings
+from maskclr_edge.live.labeller import LiveSettings, threads_beside_pose
 from maskclr_edge.live.overlay import Overlay
 from maskclr_edge.live.pipeline import run
 from maskclr_edge.live.pose import open_pose
@@ -97,6 +97,7 @@ def main() -> int:
     parser.add_argument("video")
     parser.add_argument("--model", default="bundled")
     parser.add_argument("--runner", default="auto")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each of the rates")
     parser.add_argument("--people", default="1,3", help="followed at most, for the rates")
     parser.add_argument("--minutes", type=float, default=30.0, help="of the soak")
@@ -161,9 +162,12 @@ def played(
     source = Looped(arguments.video, seconds)
     settings = LiveSettings(most=people)
     with (
-        Classifier.open(arguments.model, arguments.runner) as classifier,
+        Classifier.open(
+            arguments.model, arguments.runner, arguments.precision, threads_beside_pose()
+        ) as classifier,
         open_pose("mediapipe", people) as pose,
     ):
+        classifier.prepare()  # as the command does
         drawn = Drawn(Overlay(source.resolution_wh, pose.layout), seconds)
         processor = time.process_time()
         summary = run(source, classifier, pose, settings, realtime=True, views=[drawn])
@@ -176,6 +180,7 @@ def played(
     return facts | runner | {
         "people": people,
         "processor_ms_per_frame": 1000 * processor / max(summary.frames, 1),
+        "answers_a_second": stages.get("classify", {"count": 0})["count"] / summary.work_s,
         "classify_percent_of_pose": 100 * total.get("classify", 0.0) / total["pose"],
     }, drawn.rows  # fmt: skip
 

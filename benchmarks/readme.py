@@ -53,6 +53,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "training": ("training_throughput", readme_speed.training),
     "trt_overhead": ("trt_overhead", readme_engines.trt_overhead),
     "live_stream": ("live_stream", readme_live.live_stream),
+    "live_rates": ("live_rates", readme_live.live_rates),
     "live_identities": ("live_identities", readme_live.live_identities),
     "live_soak": ("live_soak", readme_live.live_soak),
     "full_size": ("export_full_size", readme_engines.full_size),
@@ -63,6 +64,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
 WRITTEN_BY = {
     "report": "maskclr-edge report --json",
     "live_stream": "benchmarks/stream.py",
+    "live_rates": "benchmarks/live.py rates",
     "live_identities": "benchmarks/live.py identities",
     "live_soak": "benchmarks/live.py soak",
     "build_matrix": "export/build_matrix.py",

@@ -30,6 +30,23 @@ def _or_never(seconds: float | None) -> str:
     return "never" if seconds is None else f"{seconds:.2f} s"
 
 
+def live_rates(results: dict[str, Any]) -> str:
+    """The pipeline on footage as a camera of 30 fps, by how many people are followed."""
+    columns = {
+        "people": lambda row: f"{row['people']}",
+        "frames/s": lambda row: f"{row['fps']:.1f}",
+        "age when shown, p50": lambda row: f"{row['age_ms']['p50']:.0f} ms",
+        "p99": lambda row: f"{row['age_ms']['p99']:.0f} ms",
+        "dropped": lambda row: f"{row['dropped']} of {row['frames'] + row['dropped']}",
+        "pose, p50": lambda row: f"{row['stages_ms']['pose']['p50']:.1f} ms",
+        "answers/s": lambda row: f"{row['answers_a_second']:.1f}",
+        "model's time of pose's": lambda row: f"{row['classify_percent_of_pose']:.1f} %",
+        "model on": lambda row: f"{row['runner']} {row['precision']}",
+    }
+    rows = [[show(row) for show in columns.values()] for row in results["rows"]]
+    return markdown_table(list(columns), rows, "r" * (len(columns) - 1) + "l")
+
+
 def live_identities(results: dict[str, Any]) -> str:
     """Who is who, against marks set by eye."""
     rows = [

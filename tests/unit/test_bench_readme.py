@@ -178,6 +178,15 @@ def results(tmp_path: Path) -> Path:
             **{"actions": 9, "minutes": 1.5, "detected_percent": 77.8, "detection_s": None},
             **{"changes_per_minute": 2.5, "false_alarms_per_hour": 80.0, "f1": {"0.5": 33.3}},
         },
+        "live_rates": {
+            "rows": [
+                {
+                    **{"people": 3, "fps": 18.24, "age_ms": {"p50": 70.0, "p99": 115.4}, "frames": 1000},
+                    **{"dropped": 800, "stages_ms": {"pose": {"p50": 51.25}}, "answers_a_second": 3.75},
+                    **{"classify_percent_of_pose": 4.44, "runner": "openvino", "precision": "int8"},
+                }
+            ]
+        },
         "live_identities": {"rows": [{"fps": 5.0, "marks": 36, "switches": 1, "missed": 2, "numbers": 4}]},
         "live_soak": {
             "run": {
@@ -248,6 +257,8 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "| rtx-40 | fp16 | tensorrt-rtx | SM89 | 9.5 | 4.2 | 1.2e-03 |" in filled
     assert "| jetson-thor | fp16 | tensorrt | SM110 | on the device |  | 1.2e-03 |" in filled
     assert "| time to detection, median | never |" in filled and "| 5.0 | 36 | 1 | 2 | 4 |" in filled
+    rates = "| 3 | 18.2 | 70 ms | 115 ms | 800 of 1800 | 51.2 ms | 3.8 | 4.4 % | openvino int8 |"
+    assert rates in filled
     assert "| memory in the second of 3 parts, in the last | 401, 402 MB |" in filled
     assert "Clean on 90 clips of penn.pkl `val`" in filled
     assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 81.20 | 99.4 |" in filled
