@@ -68,6 +68,19 @@ def test_a_first_label_comes_sooner_than_another_in_its_place():
     assert play(decider, [answer("squat", 0.95)] * 12, start=6.0)[-1] == "squat"
 
 
+def test_what_follows_a_label_that_goes_needs_less_than_a_first_label():
+    first = Decider(NAMES)
+    assert play(first, [answer("squat", 0.65)] * 4)[-1] == UNKNOWN
+    after = Decider(NAMES)
+    play(after, [answer("wave")] * 4)
+    # the wave is over, and neither of the others is as clear as a first label must be
+    parted = np.array([0.33, 0.65, 0.02])
+    assert set(play(after, [parted] * 4, start=1.0)) - {"wave"} == {"squat"}
+    nothing = Decider(NAMES)
+    play(nothing, [answer("wave")] * 4)
+    assert play(nothing, [np.array([0.5, 0.48, 0.02])] * 6, start=1.0)[-1] == UNKNOWN
+
+
 def test_someone_who_hardly_moves_is_idle():
     decider = Decider(NAMES)
     assert play(decider, [answer("wave")] * 4, motion=0.001)[-1] == IDLE
