@@ -3,7 +3,8 @@
     python benchmarks/stream.py PENN_ACTION.pkl --split val [--model bundled] [--clips N]
 
 The clips go through the tracks, windows and decisions of `maskclr-edge live` with its defaults, which were
-chosen on a part of train. Writes benchmarks/results/YYYY-MM-DD_live_stream.json.
+chosen on the last quarter of train with models that were trained on the rest. Writes
+benchmarks/results/YYYY-MM-DD_live_stream.json.
 """
 
 import argparse

@@ -121,20 +121,18 @@ class Labeller:
         with self.meter.timed("classify"):
             pairs = self.answers.pairs(asked)
             answers = self.answers.of(asked, pairs)
+            changes = [
+                LabelChange(round(time_s, 3), one.track.number, person.decider.label,
+                            round(person.decider.probability, 4), person.decider.top())
+                for one, person, probabilities in zip(asked, people, answers, strict=True)
+                if person.decider.update(probabilities, one.window.fullness, one.window.motion(), time_s)
+            ]  # fmt: skip
         if self.importance is not None:
             with self.meter.timed("importance"):
                 clips = self.answers.clips_of(asked, pairs)
                 for person, importance in zip(people, self.importance(clips), strict=True):
                     person.importance = importance
         self.windows += len(asked)
-        changes = []
-        for one, person, probabilities in zip(asked, people, answers, strict=True):
-            decider = person.decider
-            if decider.update(probabilities, one.window.fullness, one.window.motion(), time_s):
-                sure = round(decider.probability, 4)
-                changes.append(
-                    LabelChange(round(time_s, 3), one.track.number, decider.label, sure, decider.top())
-                )
         return changes
 
     def _over_share(self) -> bool:
