@@ -41,6 +41,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "latency": ("latency", readme_speed.latency),
     "end_to_end": ("latency", readme_speed.end_to_end),
     "packing": ("latency", readme_speed.packing),
+    "window": ("latency", readme_speed.window),
     "startup": ("latency", readme_speed.startup),
     "robustness": ("robustness", readme_accuracy.robustness),
     "robustness_cells": ("robustness", readme_accuracy.robustness_cells),

@@ -53,6 +53,21 @@ def packing(results: dict[str, Any]) -> str:
     return markdown_table(headers, rows, "llrrrr")
 
 
+def window(results: dict[str, Any]) -> str:
+    """Two seconds of one person on one thread, keypoints to labels."""
+    if "window" not in results:
+        return "*This result does not have it: a new run of `benchmarks/latency.py` does.*"
+    rows = [
+        [
+            row["runner"], row["precision"], str(row["given_frames"]), str(row["frames"]),
+            *(f"{row['latency'][key]:.2f}" for key in ("p50_ms", "p90_ms", "p99_ms")),
+        ]
+        for row in results["window"]
+    ]  # fmt: skip
+    headers = ["runner", "precision", "frames given", "T", "p50 ms", "p90", "p99"]
+    return markdown_table(headers, rows, "llrrrrr")
+
+
 def startup(results: dict[str, Any]) -> str:
     """What a user waits for before the first answer."""
     rows = [[row["what"], f"{row['median_s']:.2f}", f"{row['worst_s']:.2f}"] for row in results["startup"]]

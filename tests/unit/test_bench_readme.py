@@ -83,6 +83,7 @@ def results(tmp_path: Path) -> Path:
         measurement("network", 30, 2.5),
         measurement("end-to-end", 81, 5),
     ]
+    window = [{**runner, "given_frames": 60, "frames": 24, "latency": summarize([3.2] * 100).to_dict()}]
     packing = [{**runner, "frames": 81, **ratio}]
     scores = [
         {"model": "bundled", "top1": 96.12, **score},
@@ -106,7 +107,13 @@ def results(tmp_path: Path) -> Path:
     built = {"state": "built", "seconds": 4.2, "engines": {"encoder": 9_500_000}}
     parity = {"fp32": {"max_abs_error": 1e-6, "max_abs_logit": 2.0}}
     contents: dict[str, dict[str, Any]] = {
-        "latency": {"measurements": rows, "skipped": [], "packing": packing, "startup": [wait]},
+        "latency": {
+            "measurements": rows,
+            "skipped": [],
+            "packing": packing,
+            "startup": [wait],
+            "window": window,
+        },
         "accuracy": {"rows": scores, "skipped": []},
         "demo": {
             "seconds": 40.0,
@@ -244,6 +251,7 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
         "| 81 | onnxruntime | fp32 | 4.00 |"
     )
     assert "1.025 (1.010 to 1.040)" in filled
+    assert "| onnxruntime | fp32 | 60 | 24 | 3.20 | 3.20 | 3.20 |" in filled
     assert "60.4 M parameters" in filled
     assert "```text\nWhat was made\n| a |\nMade in 40 s, in x.\n```" in filled
     assert "| ce | 2 | 97.00 ± 1.41 |  |  |  |" in filled
@@ -281,7 +289,7 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "runs measured by processor time" in filled
     assert "| every call 10 % longer | 19 of 20 failed, as they must |" in filled
     assert "| joints:6 | 65.0 | 80.0 |" in filled
-    assert filled.count("`benchmarks/results/2026-11-24_latency.json`") == 4
+    assert filled.count("`benchmarks/results/2026-11-24_latency.json`") == 5
 
 
 def test_a_section_without_a_result_says_what_measures_it(readme: ModuleType, tmp_path: Path) -> None:
