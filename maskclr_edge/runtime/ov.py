@@ -37,13 +37,8 @@ class OpenVinoRunner(Runner):
         super().__init__(bundle.config, bundle.contract, precision)
         openvino = require("openvino")
         chosen = bundle.select(self.name, precision)
-        settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        core = openvino.Core()
-        if precision in PRECISION_HINTS:
-            hint, capability = PRECISION_HINTS[precision]
-            able = capability in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-            settings["INFERENCE_PRECISION_HINT"] = hint if able else "f32"
-        settings["INFERENCE_NUM_THREADS"] = threads = threads or default_threads()
+        core, threads = openvino.Core(), threads or default_threads()
+        settings = plugin_settings(core, precision, threads)
         self._encoder = _Compiled.read(core, bundle, chosen["encoder"], settings)
         self._header = _Compiled.read(core, bundle, chosen["head"], settings)
         check_tensors(bundle, chosen, self._encoder.tensors(), self._header.tensors())
@@ -90,6 +85,16 @@ class OpenVinoRunner(Runner):
     def _close(self) -> None:
         self._shapes.clear()
         del self._encoder, self._header
+
+
+def plugin_settings(core: Any, precision: str, threads: int) -> dict[str, Any]:
+    """What the CPU plugin is told when it compiles a model of a bundle."""
+    settings = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": threads}
+    if precision in PRECISION_HINTS:
+        hint, capability = PRECISION_HINTS[precision]
+        able = capability in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+        settings["INFERENCE_PRECISION_HINT"] = hint if able else "f32"
+    return settings
 
 
 class _Compiled:
