@@ -34,6 +34,7 @@ from maskclr_edge.runtime.ov import plugin_settings
 KINDS = {
     "attention products": "MatMul FusedMatMul ScaledDotProductAttention MultiHeadAttention Attention",
     "softmax": "Softmax",
+    "fused subgraphs": "Subgraph",
     "LayerNorm": "LayerNormalization SkipLayerNormalization MVN ReduceMean ReduceMeanSquare",
     "Gelu": "Gelu BiasGelu FastGelu Erf",
     "quantisation": "FakeQuantize QuantizeLinear DequantizeLinear DynamicQuantizeLinear Convert Cast",
@@ -149,7 +150,7 @@ def summed(times: Iterator[tuple[str, str, float]]) -> dict[str, Any]:
 
 def kind_of(operator: str, node: str) -> str:
     """What an operator does for the network."""
-    if operator in _LINEAR or ("MatMul" in operator and _LINEAR_NAME.search(node)):
+    if operator.startswith(_LINEAR) or ("MatMul" in operator and _LINEAR_NAME.search(node)):
         return "linear layers"
     return _KIND_OF.get(operator, "element-wise and the rest")
 

@@ -31,6 +31,7 @@ DOCUMENTS = (
     ROOT / "maskclr_edge" / "bundled" / "MODEL_CARD.md",
     ROOT / "export" / "README.md",
     ROOT / "docs" / "runtime.md",
+    ROOT / "docs" / "benchmarks.md",
 )
 
 
@@ -49,6 +50,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "precision": ("report", readme_accuracy.precision),
     "precision_speed": ("precision_speed", readme_speed.precision_speed),
     "performance": ("peers", readme_speed.performance),
+    "op_profile": ("op_profile", readme_speed.op_profile),
     "runtime_settings": ("runtime_settings", readme_speed.runtime_settings),
     "compare_gate": ("compare_gate", readme_speed.compare_gate),
     "training": ("training_throughput", readme_speed.training),

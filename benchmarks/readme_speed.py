@@ -152,6 +152,20 @@ def compare_gate(results: dict[str, Any]) -> str:
     return markdown_table([f"runs measured {clock}", f"gate {results['gate']}"], rows, "lr")
 
 
+def op_profile(results: dict[str, Any]) -> str:
+    """Milliseconds of a call by kind of operator, before and after."""
+    rows = results["rows"]
+    kinds = list(dict.fromkeys(kind for row in rows for kind in row["kinds"]))
+    lines = [
+        [
+            str(row["frames"]), row["network"], f"{row['total_ms']:.1f}",
+            *(f"{row['kinds'].get(kind, 0.0):.1f}" for kind in kinds),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    return markdown_table(["T", "network", "ms", *kinds], lines, "rl" + "r" * (len(kinds) + 1))
+
+
 def runtime_settings(results: dict[str, Any]) -> str:
     """What the runners' own choices give: shapes compiled ahead, and threads."""
     rows = [

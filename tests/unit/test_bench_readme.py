@@ -166,6 +166,12 @@ def results(tmp_path: Path) -> Path:
             "failed": {"T=30, 1 person slots, x": "RuntimeError: no"},
             "missing": ["T=30, 2 person slots, y"],
         },
+        "op_profile": {
+            "rows": [
+                {"network": "naive", "frames": 30, "total_ms": 10.04, "kinds": {"linear layers": 9.0}},
+                {"network": "ours", "frames": 30, "total_ms": 4.0, "kinds": {"softmax": 1.25}},
+            ]
+        },
         "runtime_settings": {
             "rows": [
                 {
@@ -286,6 +292,8 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert (
         "| threads | onnxruntime | fp32 | 81 | 1.25 (1.20 to 1.30) | 0.90 (0.80 to 1.00) | 10.04 |" in filled
     )
+    assert "| T | network | ms | linear layers | softmax |" in filled
+    assert "| 30 | ours | 4.0 | 0.0 | 1.2 |" in filled
     assert "runs measured by processor time" in filled
     assert "| every call 10 % longer | 19 of 20 failed, as they must |" in filled
     assert "| joints:6 | 65.0 | 80.0 |" in filled
