@@ -137,6 +137,22 @@ def test_a_second_build_starts_from_kept_timings(bundle: Bundle, tmp_path: Path)
     )
 
 
+def test_compiled_kernels_are_kept(bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prints what the first call of a shape takes with and without them; TensorRT-RTX alone compiles any."""
+    if not bundle.precisions("tensorrt-rtx"):
+        pytest.skip("TensorRT's engines come with their kernels")
+    monkeypatch.setenv("MASKCLR_EDGE_CACHE", str(tmp_path))
+    seconds = []
+    for _ in range(2):
+        with TensorRtRtxRunner(bundle, "fp32") as opened:
+            began = time.perf_counter()
+            opened.infer(probe_clips(1, 1, 24, seed=0))
+            seconds.append(time.perf_counter() - began)
+    kept = [file.stat().st_size for file in (tmp_path / "kernels").iterdir()]
+    assert len(kept) == 2 and min(kept) > 0, kept  # encoder and head
+    print(f"\nfirst call of a shape: {seconds[0]:.2f} s, with kept kernels {seconds[1]:.2f} s; {kept} bytes")
+
+
 def test_latency(runner: TensorRtRunner) -> None:
     """Prints what a call takes; how fast it should be is not for a test to say."""
     for frames in (24, 81, 243):
