@@ -37,7 +37,8 @@ def _blocks(page: str) -> list[tuple[str, str, str]]:
 
 
 def _commands(body: str) -> list[list[str]]:
-    lines = (line[2:] for line in body.splitlines() if line.startswith("$ "))
+    # where a line shows what may be added, as in `live SOURCE [--pose NAME]`, the rest is the command
+    lines = (re.sub(r" \[[^]]*\]", "", line[2:]) for line in body.splitlines() if line.startswith("$ "))
     return [shlex.split(line, comments=True) for line in lines]
 
 
