@@ -43,6 +43,7 @@ def measure(arguments: argparse.Namespace) -> Path:
         settings = LiveSettings()
         scores = score_stream(stream, classifier, settings)
     asked = {"model": arguments.model, "data": known.source, "split": arguments.split, "fps": stream.fps}
+    asked |= {"clips": len(stream.spans)}
     document = result_document(
         "live_stream", scores.to_dict(), settings=asked | {"live": asdict(settings)}, machine=machine
     )
