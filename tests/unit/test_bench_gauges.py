@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from maskclr_edge.bench import sensors
+from maskclr_edge.bench import peak, sensors
 from maskclr_edge.bench.flops import network_flops
 from maskclr_edge.bench.peak import measure_peak
 from maskclr_edge.bench.sensors import find_sensors, metered, reset_peak, resident_mb
@@ -25,6 +25,20 @@ def test_operations_of_the_published_size() -> None:
     assert flops == pytest.approx(741e9, rel=0.005)
     assert network_flops(config, frames=243) == pytest.approx(flops / 2, rel=0.001)
     assert network_flops(config, frames=81) > flops / 6.5
+
+
+def test_what_runs_on_a_gpu_is_held_against_its_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which product is taken, not how fast it is: there is no GPU."""
+    monkeypatch.setattr(peak, "_torch_has_gpu", lambda: True)
+    monkeypatch.setattr(peak, "_cuda", lambda precision: None if precision == "int8" else lambda: None)
+    monkeypatch.setattr(peak, "_SECONDS", 0.0)
+    for runner, precision in (("torch", "fp32"), ("tensorrt", "fp16"), ("tensorrt-rtx", "bf16")):
+        found = measure_peak(runner, precision, threads=2)
+        assert found is not None
+        assert (found.library, found.precision, found.threads) == ("PyTorch on the GPU", precision, None)
+    assert measure_peak("tensorrt", "int8") is None
+    monkeypatch.setattr(peak, "_torch_has_gpu", lambda: False)
+    assert measure_peak("tensorrt", "fp32") is None
 
 
 def test_rapl_counts_through_its_wrap(tmp_path: Path) -> None:
