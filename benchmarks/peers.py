@@ -10,7 +10,8 @@ and ONNX Runtime go on spinning after a call and would slow down whoever comes n
 
 The network is a trained checkpoint (--model), or the published size with random weights, which no clip can
 tell anything about accuracy: agreement with fp32 is then that of the bundled model, and the result says so.
-Needs torch, onnx and openvino. Writes benchmarks/results/YYYY-MM-DD_peers.json.
+Needs torch, onnx and openvino; some fifteen minutes once it is prepared. Writes
+benchmarks/results/YYYY-MM-DD_peers.json.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from maskclr_edge.bench.timing import Budget, time_in_turns
 from maskclr_edge.checkpoint import Checkpoint
 from maskclr_edge.errors import ConfigError
 from maskclr_edge.runtime import Bundle, Classifier, bundled_bundle, get_runner
+from maskclr_edge.runtime.io_check import first_line
 
 #: spinning threads of ONNX Runtime were seen to last 40 ms after a call, those of PyTorch 10 ms
 REST_S = 0.1
@@ -144,7 +146,7 @@ def measured(
                         calls = {"theirs": rotating(theirs, cut), "ours": rotating(ours, clips)}
                         timings = time_in_turns(calls, budget, rest_s=REST_S)
                 except Exception as error:  # another's library, whatever it raises: the other rows go on
-                    failed[str(row)] = f"{type(error).__name__}: {str(error).splitlines()[0][:200]}"
+                    failed[str(row)] = f"{type(error).__name__}: {first_line(error)}"
                     print(f"{row}: failed, {failed[str(row)]}", file=sys.stderr, flush=True)
                     continue
                 above, below = timings["theirs"].samples_ms, timings["ours"].samples_ms
