@@ -42,8 +42,10 @@ def measure(arguments: argparse.Namespace) -> Path:
         stream = Stream(known.split(arguments.split), known.class_names, clips=arguments.clips)
         settings = LiveSettings()
         scores = score_stream(stream, classifier, settings)
-    asked = {"model": arguments.model, "data": known.source, "split": arguments.split, "fps": stream.fps}
-    asked |= {"clips": len(stream.spans)}
+    asked = {
+        "model": arguments.model, "data": known.source, "split": arguments.split,
+        "clips": len(stream.spans), "fps": stream.fps,
+    }  # fmt: skip
     document = result_document(
         "live_stream", scores.to_dict(), settings=asked | {"live": asdict(settings)}, machine=machine
     )

@@ -191,7 +191,7 @@ class _Pipeline:
             notes.append(f"{most} people are followed, no more are looked for")
         elif frame.time_s - self._somebody_s >= _NOBODY_S:
             notes.append(f"nobody in view for {frame.time_s - self._somebody_s:.0f} s")
-        if spaced_s := self.labeller.spaced_s:
+        if count and (spaced_s := self.labeller.spaced_s):
             share = f"the model gets {100 * SHARE:.0f} % of the time of pose"
             notes.append(f"an answer every {spaced_s:.1f} s, less often than asked: {share}")
         return tuple(notes)
