@@ -91,7 +91,7 @@ class _Pipeline:
         self.stopping = threading.Event()
         self.error: BaseException | None = None
         self.looked_at = self.most_seen = 0
-        self._somebody_s = 0.0
+        self._somebody_s: float | None = None
 
     def run(
         self,
@@ -183,7 +183,7 @@ class _Pipeline:
         if found.people is None:
             return tuple(notes)
         count, most = len(found.people), self.labeller.settings.most
-        if count:
+        if count or self._somebody_s is None:
             self._somebody_s = frame.time_s
         if count > most:
             notes.append(f"{count} people in view, {most} are followed")

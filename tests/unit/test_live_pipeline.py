@@ -251,6 +251,18 @@ def test_of_twenty_people_eight_are_followed_and_the_rest_is_said() -> None:
     assert summary.notes == ["20 people were in view at once, 8 were followed"]
 
 
+def test_nobody_from_the_start_is_counted_from_the_first_frame_whatever_its_time() -> None:
+    class Late(People):
+        def frames(self) -> Iterator[Frame]:
+            for frame in super().frames():
+                yield replace(frame, time_s=frame.time_s + 1e6)
+
+    watch = Watch()
+    go(Late(120, 1, lambda index: False), None, views=[watch])
+    assert watch.moments[0].figures.notes == ()
+    assert watch.moments[-1].figures.notes == ("nobody in view for 12 s",)
+
+
 def test_minutes_without_anybody_are_said_and_whoever_comes_then_is_labelled() -> None:
     watch = Watch()
     summary = go(People(1850, 1, lambda index: index < 20 or index >= 1800), None, views=[watch])
