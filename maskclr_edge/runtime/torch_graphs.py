@@ -1,5 +1,6 @@
 """CUDA graphs for the torch runner: the kernels of a shape recorded once, then launched together."""
 
+import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -7,6 +8,8 @@ from typing import Any
 
 from maskclr_edge.optional import require
 from maskclr_edge.runtime.io_check import first_line
+
+_LOG = logging.getLogger(__name__)
 
 #: a function of one tensor on the device
 Kernels = Callable[[Any], Any]
@@ -24,7 +27,7 @@ class GraphedCall:
     """A function of one tensor on the GPU, called with tensors on the CPU, and replayed from the second call.
 
     The first call of a shape runs as usual: many shapes are seen once. Where a shape cannot be recorded,
-    ``reason`` says why, and all calls run as usual from then on. Calls take turns: a recording has one set of
+    ``reason`` and a warning say why, and no more are recorded. Calls take turns: a recording has one set of
     buffers.
     """
 
@@ -43,6 +46,7 @@ class GraphedCall:
                     self._shapes[shape] = self._record(self._function, tensor)
                 except RuntimeError as error:
                     self.reason = first_line(error)
+                    _LOG.warning("CUDA graphs are not used for shape %s: %s", shape, self.reason)
             replay = self._shapes.setdefault(shape, None)
             self._shapes.move_to_end(shape)
             while len(self._shapes) > SHAPES_KEPT:

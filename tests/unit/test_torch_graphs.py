@@ -38,10 +38,13 @@ def test_the_second_call_of_a_shape_records_it_and_later_ones_replay():
     assert call.reason is None
 
 
-def test_a_refusal_is_kept_and_calls_go_on():
+def test_a_refusal_is_kept_said_once_and_calls_go_on(caplog):
     call = graphs.GraphedCall(lambda x: x + 1, "cpu", Recorder("operation not permitted\nwhen capturing"))
     assert [call(torch.ones(1)).item() for _ in range(4)] == [2.0] * 4
     assert call.reason == "operation not permitted"
+    assert [one.getMessage() for one in caplog.records] == [
+        "CUDA graphs are not used for shape (1,): operation not permitted"
+    ]
 
 
 def test_the_shapes_used_last_are_kept(monkeypatch):
