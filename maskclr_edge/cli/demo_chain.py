@@ -24,7 +24,7 @@ CLIPS_PER_CLASS = 6
 CALIBRATION_CLIPS = 64
 BENCH_SECONDS = 0.4
 #: the replay: motions of two seconds by one person each, and two with nobody in view after each
-REPLAY_MOTIONS = ("jumping_jacks", "squat", "pushup", "pullup", "golf_swing", "bowl")
+REPLAY_MOTIONS = ("jumping_jacks", "squat", "pushup", "pullup")
 REPLAY_FRAMES, PAUSE_FRAMES, REPLAY_FPS = 60, 60, 30.0
 WINDOW_SECONDS, ANSWERS_A_SECOND = 2.0, 5.0
 

@@ -68,12 +68,12 @@ def test_the_whole_chain(done: tuple[Path, str]) -> None:
     data = read_annotations(out / "made-up.pkl")
     assert data.made_up
     assert set(data.class_names) == set(demo_chain.REPLAY_MOTIONS)
-    assert read_recording(out / "made-up.npz").frames == 6 * 120
+    assert read_recording(out / "made-up.npz").frames == 120 * len(demo_chain.REPLAY_MOTIONS)
     measured = read_result(out / "bench.json")["results"]["measurements"]
     assert {row["runner"] for row in measured} > {"onnxruntime"}
     assert not [path for path in out.rglob("*") if path.name.startswith(".")]
-    assert "MADE UP: these 12 clips" in text
-    assert "24 s of MADE-UP people" in text
+    assert f"MADE UP: these {2 * len(demo_chain.REPLAY_MOTIONS)} clips" in text
+    assert f"{4 * len(demo_chain.REPLAY_MOTIONS)} s of MADE-UP people" in text
     shown = ("fp32 agrees with the checkpoint", "int8 agrees with the checkpoint", "no TensorRT-RTX engine")
     ending = ("What was made", "bundle/encoder.int8.onnx", "What to type next", "maskclr-edge doctor")
     for line in (*shown, *ending):
