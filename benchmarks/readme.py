@@ -32,6 +32,7 @@ DOCUMENTS = (
     ROOT / "export" / "README.md",
     ROOT / "docs" / "runtime.md",
     ROOT / "docs" / "benchmarks.md",
+    ROOT / "docs" / "training.md",
 )
 
 
@@ -46,6 +47,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "startup": ("latency", readme_speed.startup),
     "robustness": ("robustness", readme_accuracy.robustness),
     "robustness_cells": ("robustness", readme_accuracy.robustness_cells),
+    "ablation": ("ablation", readme_accuracy.robustness),
     "folds": ("folds", readme_accuracy.folds),
     "precision": ("report", readme_accuracy.precision),
     "precision_speed": ("precision_speed", readme_speed.precision_speed),
@@ -65,6 +67,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
 }
 #: what writes a result, where it is not the script of that name
 WRITTEN_BY = {
+    "ablation": "benchmarks/robustness.py --name ablation",
     "report": "maskclr-edge report --json",
     "live_stream": "benchmarks/stream.py",
     "live_rates": "benchmarks/live.py rates",
