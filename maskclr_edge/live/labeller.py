@@ -14,8 +14,9 @@ from maskclr_edge.runtime import Classifier
 
 #: people followed at most
 MOST_PEOPLE = 8
-#: of the pose estimator's time, what answers may take beside it; longest time between two, in seconds
-SHARE, _LONGEST_WAIT_S = 0.1, 1.0
+#: of the pose estimator's time, what answers may take beside it: a tenth at most, less the one that is
+#: allowed just before it is used up; longest time between two, in seconds
+SHARE, _LONGEST_WAIT_S = 0.09, 1.0
 
 #: clips (N, M, T, 17, 3) -> how much the model looks at the joints of their first person, (N, 17)
 Importance = Callable[[Array], Array]
