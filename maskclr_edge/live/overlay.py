@@ -15,10 +15,13 @@ from maskclr_edge.skeleton import get_layout, to_h36m
 
 #: a picture lower than this is drawn at twice the size, so that text can be read
 _LOW = 480
+#: width of a card, in the canvas's units; a longer label is cut
+_NARROWEST, _WIDEST = 176, 280
 #: colours of persons, BGR, told apart by people with any colour vision (Okabe and Ito)
 PERSONS: tuple[Colour, ...] = (
     *((0, 159, 230), (233, 180, 86), (115, 158, 0)),
     *((66, 228, 240), (178, 114, 0), (167, 121, 204)),
+    *((0, 94, 213), (205, 205, 205)),
 )
 _UNSURE, _SURE, _GLOW, _WARN = (60, 120, 245), (150, 225, 80), (255, 120, 255), (80, 190, 255)
 
@@ -51,7 +54,7 @@ class Overlay:
         for person in people:
             self._glow(person)
             self._skeleton(person)
-        taken: list[tuple[float, float, float]] = []
+        taken: list[tuple[float, float, float, float]] = []
         for person in people:
             self._label(person, taken)
         self._hud(figures)
@@ -87,39 +90,45 @@ class Overlay:
             self._canvas.line(points[a], points[b], _of_confidence(float(min(sure[a], sure[b]))), 3)
         for point, confidence in zip(points, sure, strict=True):
             if confidence > 0:
-                self._canvas.disc(point, 4, DARK)
-                self._canvas.disc(point, 3, _of_confidence(float(confidence)))
+                self._canvas.disc(point, 4.6, DARK)
+                self._canvas.disc(point, 3.4, _of_confidence(float(confidence)))
 
-    def _label(self, person: Labelled, taken: list[tuple[float, float, float]]) -> None:
+    def _label(self, person: Labelled, taken: list[tuple[float, float, float, float]]) -> None:
         """A card above the person's head: number, label, and bars of the three likeliest classes.
 
-        taken: left, top and height of the cards that are there, to keep off.
+        taken: left, top, width and height of the cards that are there, to keep off.
         """
         canvas, rows = self._canvas, person.top[:3]
-        width, line, room = 196, 21, 8
+        settled = person.label not in (UNKNOWN, IDLE)
+        indent = 23 + canvas.measure(f"{person.number}", 0.5)
+        beside = indent + (62 if settled else 12)  # the number, and the percentage where there is one
+        width = min(max(canvas.measure(words(person.label), 0.55) + beside, _NARROWEST), _WIDEST)
+        line, room = 21, 8
         tall = 30 + line * len(rows) + (room if rows else 0)
         x0, y0, x1, y1 = box_of(person.keypoints) * self.scale / canvas.unit
         left = (x0 + x1) / 2 - width / 2
-        above = sorted((y - tall - 6 for _, y, _ in taken if y - tall - 6 < y0), reverse=True)
+        above = sorted((y - tall - 6 for _, y, _, _ in taken if y - tall - 6 < y0), reverse=True)
         places = [canvas.inside(left, top, width, tall) for top in (y0 - tall - 14, *above, y1 + 14)]
         free = [
             (x, y)
             for x, y in places
             if not any(
-                abs(x - x2) < width + 4 and y < y2 + t2 + 4 and y2 < y + tall + 4 for x2, y2, t2 in taken
+                x < x2 + w2 + 4 and x2 < x + width + 4 and y < y2 + t2 + 4 and y2 < y + tall + 4
+                for x2, y2, w2, t2 in taken
             )
         ]
         left, top = free[0] if free else places[0]
-        taken.append((left, top, tall))
+        taken.append((left, top, width, tall))
         colour = colour_of(person.number)
         canvas.panel(left, top, width, tall, 0.72)
         canvas.box(left, top, 5, tall, colour)
-        settled = person.label not in (UNKNOWN, IDLE)
         canvas.text(f"{person.number}", left + 14, top + 21, 0.5, colour, bold=True)
-        name = canvas.fitting(words(person.label), width - 92 if settled else width - 40, 0.55)
-        canvas.text(name, left + 32, top + 21, 0.55, WHITE if settled else GREY, bold=settled)
+        name = canvas.fitting(words(person.label), width - beside, 0.55)
+        canvas.text(name, left + indent, top + 21, 0.55, WHITE if settled else GREY, bold=settled)
         if settled:
-            canvas.text_right(f"{100 * person.probability:.0f}%", left + width - 10, top + 21, 0.5, WHITE)
+            # grey where the label is held through a moment in which another class is the likeliest
+            tone = WHITE if rows and rows[0][0] == person.label else GREY
+            canvas.text_right(f"{100 * person.probability:.0f}%", left + width - 10, top + 21, 0.5, tone)
         for row, (label, probability) in enumerate(rows):
             y = top + 30 + line * row
             share = min(max(probability, 0.0), 1.0)

@@ -48,7 +48,7 @@ class PageState:
                 del self._lines[number], self._people[number]
             self._facts |= {
                 "time_s": round(now, 2), "fps": round(figures.fps, 1), "age_ms": round(figures.age_ms),
-                "dropped": figures.dropped, "notes": list(figures.notes),
+                "dropped": figures.dropped, "notes": list(figures.notes), "waiting": moment.waiting,
                 "stages_ms": {stage: round(took, 2) for stage, took in figures.stages_ms.items()},
                 "seen": sorted(person.number for person in moment.people),
             }  # fmt: skip

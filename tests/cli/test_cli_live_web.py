@@ -19,6 +19,8 @@ from maskclr_edge.data.recording import Recording, write_recording
 pytest.importorskip("cv2", reason="the page needs the extra live")
 pytest.importorskip("aiohttp", reason="the page needs the extra web")
 ROOT = Path(__file__).resolve().parents[2]
+QUIET = ("--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+         "--disable-component-update --disable-sync").split()  # fmt: skip
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
@@ -37,11 +39,11 @@ def performance(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def served(source, *options):
-    """The program, and the address that it says its page has."""
+def served(source, *options, address="127.0.0.1:0"):
+    """The address that the program says its page has, and the program."""
     call = [sys.executable, "-m", "maskclr_edge", "live", str(source), "--realtime", "--web"]
     process = subprocess.Popen(
-        [*call, "--web-address", "127.0.0.1:0", *map(str, options)],
+        [*call, "--web-address", address, *map(str, options)],
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
     )  # fmt: skip
@@ -50,7 +52,7 @@ def served(source, *options):
         for line in process.stderr:
             lines.append(line)
             if found := re.search(r"the page: (\S+)", line):
-                yield found[1]
+                yield found[1], process
                 return
         raise AssertionError("".join(lines))
     finally:
@@ -64,7 +66,7 @@ def browser():
     if CHROMIUM is None:
         pytest.skip("needs a Chromium on the path: apt install chromium")
     with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield opened
         opened.close()
 
@@ -84,7 +86,7 @@ def screen_of(page):
 
 def test_the_page_shows_a_run_and_its_buttons_work(performance, browser, tmp_path):
     asked, said = [], []
-    with served(performance, "--save-to", tmp_path, "--web-token", "long enough") as url:
+    with served(performance, "--save-to", tmp_path, "--web-token", "long enough") as (url, _):
         base = url.partition("?")[0]
         stranger = browser.new_page()
         assert stranger.goto(base).status == 401
@@ -102,7 +104,7 @@ def test_the_page_shows_a_run_and_its_buttons_work(performance, browser, tmp_pat
         until(lambda: screen_of(page) != first)  # the picture moves
         for label in ("squat", "jumping jacks"):  # and so do the labels
             page.wait_for_selector(f'.name b:text-is("{label}")')
-        until(lambda: page.locator(".person .line span").count() >= 2)
+        until(lambda: page.locator("#lines .line span").count() >= 2)
         assert {"track", "classify", "show"} <= set(page.locator(".took > span").all_inner_texts())
         page.click("#snapshot")
         page.wait_for_selector("#said a")
@@ -112,7 +114,8 @@ def test_the_page_shows_a_run_and_its_buttons_work(performance, browser, tmp_pat
         assert picture.name.startswith("snapshot_") and picture.read_bytes()[1:4] == b"PNG"
         page.click("#record")
         page.wait_for_selector("#record[aria-pressed=true]")
-        time.sleep(1)
+        assert page.inner_text("#said").startswith("Recording recording_")
+        page.wait_for_selector('#record:has-text("Stop 0:01")')  # how long it has run
         page.click("#record")
         page.wait_for_selector("#record[aria-pressed=false]")
         page.set_viewport_size({"width": 360, "height": 700})
@@ -121,6 +124,30 @@ def test_the_page_shows_a_run_and_its_buttons_work(performance, browser, tmp_pat
     assert {address for address in asked if not address.startswith((base, "data:"))} == set()
     assert said == []
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".png", ".webm"]
+
+
+def test_a_page_whose_program_goes_says_so_and_comes_back_with_it(performance, browser):
+    page = browser.new_page(color_scheme="dark")
+    page.set_default_timeout(60_000)
+    drawn = """(() => {
+        const kept = document.querySelector("#kept");
+        if (kept.width < 640) return false;
+        const pixels = kept.getContext("2d").getImageData(0, 0, kept.width, kept.height).data;
+        return pixels.some((value, place) => place % 4 < 3 && value > 200);
+    })()"""
+    with served(performance) as (url, process):
+        page.goto(url)
+        page.wait_for_selector(".person")
+        until(lambda: page.evaluate(drawn))
+        process.kill()
+        page.wait_for_selector('#over:has-text("No answer from the program for")')
+        assert page.is_disabled("#snapshot") and page.is_disabled("#record")
+        assert page.is_hidden("#picture") and page.evaluate(drawn)  # the last picture stays
+    with served(performance, address=url.removeprefix("http://").rstrip("/")):
+        page.wait_for_selector("body:not(.lost) #over", state="hidden")
+        until(lambda: page.evaluate("document.querySelector('#picture').naturalWidth") >= 640)
+        assert page.is_enabled("#snapshot")
+    page.close()
 
 
 def test_bad_calls_are_answered_in_one_line(performance, tmp_path, capsys):

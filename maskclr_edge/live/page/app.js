@@ -3,9 +3,13 @@
 
 const byId = (id) => document.getElementById(id);
 const UNSETTLED = new Set(["unknown", "idle"]);
-const TONES = ["#7cc4a4", "#e7b55f", "#86b4ea", "#e08f8f", "#b9a2e3", "#c9cf6d", "#6fc3cf", "#e39fc6"];
+const STAGES_OF_ANSWERS = new Set(["classify", "importance"]);
 let classes = [];
-let missed = 0;
+let colours = new Map();
+let heard = 0; // events, of which every fifth keeps the picture
+let lostAt = 0;
+let refused = false;
+let recordingSince = 0;
 
 function make(tag, name, text) {
   const element = document.createElement(tag);
@@ -17,14 +21,21 @@ function make(tag, name, text) {
 const words = (label) => label.replaceAll("_", " ");
 const percent = (share) => `${Math.round(100 * share)} %`;
 
+// Hues a golden angle apart: however many classes there are, each has its own, and neighbours differ most.
 function tone(label) {
-  if (UNSETTLED.has(label)) return "#8b93a1";
-  return TONES[Math.max(classes.indexOf(label), 0) % TONES.length];
+  const place = Math.max(classes.indexOf(label), 0);
+  return `oklch(${place % 2 ? 0.84 : 0.74} 0.12 ${(137.508 * place + 20) % 360})`;
 }
 
-function clock(seconds) {
+function clock(seconds, digits = 1) {
   const minutes = Math.floor(seconds / 60);
-  return `${minutes}:${(seconds - 60 * minutes).toFixed(1).padStart(4, "0")}`;
+  return `${minutes}:${(seconds - 60 * minutes).toFixed(digits).padStart(digits ? 3 + digits : 2, "0")}`;
+}
+
+function badge(number) {
+  const round = make("span", "badge", number);
+  round.style.background = colours.get(number) ?? "#8b93a1";
+  return round;
 }
 
 function bar(share, colour) {
@@ -38,7 +49,7 @@ function bar(share, colour) {
 
 function showFigures(facts) {
   const rows = [
-    [clock(facts.time_s ?? 0), ""], [(facts.fps ?? 0).toFixed(1), "fps"], [`${facts.age_ms ?? 0}`, "ms old"],
+    [clock(facts.time_s ?? 0), "time"], [(facts.fps ?? 0).toFixed(1), "fps"], [`${facts.age_ms ?? 0}`, "ms old"],
     [`${facts.dropped ?? 0}`, "dropped"], [`${facts.seen?.length ?? 0}`, "in view"],
   ];
   byId("figures").replaceChildren(...rows.map(([value, unit]) => {
@@ -55,34 +66,46 @@ function timeline(person, facts) {
     const left = Math.max(start - begin, 0) / facts.span_s;
     const width = (end - Math.max(start, begin)) / facts.span_s;
     if (width <= 0) continue;
-    const part = make("span", "", width > 0.12 ? words(label) : "");
+    const letters = (width * byId("lines").clientWidth) / 8;
+    const part = make("span", "", letters >= Math.min(label.length + 2, 9) ? words(label) : "");
     part.style.left = `${100 * left}%`;
     part.style.width = `${100 * width}%`;
-    part.style.background = tone(label);
+    if (UNSETTLED.has(label)) part.classList.add("unsettled");
+    else part.style.background = tone(label);
     part.title = `${words(label)}, ${clock(start)} to ${clock(end)}`;
     line.append(part);
   }
   return line;
 }
 
+function showLines(facts) {
+  const rows = facts.people.map((person) => {
+    const row = make("div", facts.seen.includes(person.number) ? "track" : "track away");
+    row.append(badge(person.number), timeline(person, facts));
+    return row;
+  });
+  const scale = make("div", "scale");
+  for (const part of [1, 0.75, 0.5, 0.25]) scale.append(make("span", "", `-${part * facts.span_s} s`));
+  scale.append(make("span", "", "now"));
+  byId("lines").replaceChildren(...(rows.length ? [...rows, scale] : [make("p", "none", "Nobody yet, or not for a while.")]));
+}
+
 function showPeople(facts) {
-  const cards = facts.people.map((person) => {
-    const card = make("article", facts.seen.includes(person.number) ? "person" : "person away");
+  const away = (person) => Number(!facts.seen.includes(person.number)); // whoever is in view comes first
+  const cards = facts.people.slice().sort((a, b) => away(a) - away(b)).map((person) => {
+    const card = make("article", away(person) ? "person away" : "person");
     const name = make("div", "name");
-    const badge = make("span", "badge", person.number);
-    badge.style.background = person.colour;
     const settled = !UNSETTLED.has(person.label);
-    name.append(badge, make("b", settled ? "" : "unsettled", words(person.label)));
-    if (settled) name.append(make("span", "", percent(person.probability)));
+    name.append(badge(person.number), make("b", settled ? "" : "unsettled", words(person.label)));
+    // a label is held through moments in which another class is the likeliest
+    const held = settled && person.label !== person.top[0]?.[0];
+    if (settled) name.append(make("span", held ? "held" : "", `${held ? "held, " : ""}${percent(person.probability)}`));
     card.append(name);
     for (const [label, probability] of person.top) {
       const row = bar(probability, tone(label));
       row.append(make("span", "", words(label)), make("span", "", percent(probability)));
       card.append(row);
     }
-    const scale = make("div", "scale");
-    scale.append(make("span", "", `${facts.span_s} s ago`), make("span", "", "now"));
-    card.append(timeline(person, facts), scale);
     return card;
   });
   byId("people").replaceChildren(...(cards.length ? cards : [make("p", "none", "Nobody is in view.")]));
@@ -91,44 +114,61 @@ function showPeople(facts) {
 function showStages(facts) {
   const stages = Object.entries(facts.stages_ms ?? {});
   const most = Math.max(...stages.map(([, took]) => took), 1);
-  byId("stages").replaceChildren(...stages.map(([stage, took]) => {
+  const rows = stages.map(([stage, took]) => {
     const row = make("div", "took");
-    row.append(make("span", "", stage), bar(took / most), make("output", "", took.toFixed(took < 10 ? 1 : 0)));
+    row.append(make("span", "", stage), bar(took / most), make("output", "", `${took.toFixed(took < 10 ? 1 : 0)} ms`));
     return row;
-  }));
+  });
+  const rare = stages.map(([stage]) => stage).filter((stage) => STAGES_OF_ANSWERS.has(stage));
+  if (rare.length) rows.push(make("p", "none", `${rare.join(", ")}: per answer; the others: per frame`));
+  byId("stages").replaceChildren(...rows);
 }
 
 function showChanges(facts) {
   const rows = facts.changes.slice().reverse().map((change) => {
     const row = make("li");
-    row.append(make("time", "", clock(change.time_s)), make("small", "", `#${change.person}`),
+    row.append(make("time", "", clock(change.time_s)), badge(change.person),
       make("span", "", words(change.label)), make("small", "", percent(change.probability)));
     return row;
   });
   byId("changes").replaceChildren(...(rows.length ? rows : [make("li", "none", "None yet.")]));
 }
 
-function over(text) {
-  byId("over").textContent = text;
-  byId("over").hidden = !text;
+function showRecording(name) {
+  if (!name) recordingSince = 0;
+  else if (!recordingSince) recordingSince = Date.now();
+  const record = byId("record");
+  record.setAttribute("aria-pressed", String(Boolean(name)));
+  record.lastElementChild.textContent = name ? `Stop ${clock((Date.now() - recordingSince) / 1000, 0)}` : "Record";
+}
+
+function put(id, text) {
+  byId(id).textContent = text;
+  byId(id).hidden = !text;
 }
 
 function show(facts) {
   classes = facts.classes;
+  for (const person of facts.people) colours.set(person.number, person.colour);
   byId("source").textContent = facts.source;
-  byId("dot").className = facts.ended ? "dot" : "dot live";
-  const record = byId("record");
-  record.setAttribute("aria-pressed", String(Boolean(facts.recording)));
-  record.lastElementChild.textContent = facts.recording ? "Stop" : "Record";
+  byId("dot").className = facts.ended ? "dot" : facts.waiting ? "dot away" : "dot live";
+  showRecording(facts.recording);
   if (facts.trouble) say(facts.trouble, true);
   showFigures(facts);
   if (facts.time_s !== undefined) {
+    showLines(facts);
     showPeople(facts);
     showStages(facts);
     showChanges(facts);
   }
-  over(facts.ended ? "The run has ended." : (facts.notes ?? []).join(" "));
-  for (const button of document.querySelectorAll("button")) button.disabled = facts.ended;
+  const notes = (facts.notes ?? []).join(" · ");
+  put("over", facts.ended ? "The run has ended." : facts.waiting ? notes : facts.time_s === undefined ? "Starting." : "");
+  put("notes", facts.ended || facts.waiting ? "" : notes);
+  enable(!facts.ended);
+}
+
+function enable(on) {
+  for (const button of document.querySelectorAll("button")) button.disabled = !on || button.classList.contains("busy");
 }
 
 function say(text, bad, file) {
@@ -142,35 +182,81 @@ function say(text, bad, file) {
   }
 }
 
-async function press(path, done) {
+async function press(button, path) {
+  button.classList.add("busy"); // until it is answered: a second press would be another snapshot
+  button.disabled = true;
   try {
     const answer = await fetch(path, { method: "POST", headers: { "X-Maskclr-Edge": "1" } });
     const facts = await answer.json();
     if (facts.error) say(facts.error, true);
-    else if (facts.file) say(done, false, facts.file);
+    return facts.file;
   } catch {
     say("The program does not answer.", true);
+  } finally {
+    button.classList.remove("busy");
+    button.disabled = false;
   }
 }
 
-byId("snapshot").addEventListener("click", () => press("snapshot", "Saved"));
-byId("record").addEventListener("click", () => {
+byId("snapshot").addEventListener("click", async () => {
+  const file = await press(byId("snapshot"), "snapshot");
+  if (file) say("Saved", false, file);
+});
+byId("record").addEventListener("click", async () => {
   const on = byId("record").getAttribute("aria-pressed") !== "true";
-  if (on) press("recording?on=1", "Recording").then(() => byId("said").querySelector("a")?.removeAttribute("href"));
-  else press("recording?on=0", "Saved");
+  const file = await press(byId("record"), `recording?on=${Number(on)}`);
+  if (file && on) say(`Recording ${file}`);
+  else if (file) say("Saved", false, file);
 });
 
-byId("picture").src = "stream.mjpg";
-const events = new EventSource("events");
-events.onmessage = (event) => {
-  if (missed) byId("picture").src = `stream.mjpg?${Date.now()}`;
-  missed = 0;
-  const facts = JSON.parse(event.data);
-  show(facts);
-  if (facts.ended) events.close();
-};
-events.onerror = () => {
-  missed += 1;
-  byId("dot").className = "dot lost";
-  over("The program does not answer; trying again.");
-};
+// A stream that breaks off leaves its element empty, so now and then its picture is copied to one that stays.
+function keepPicture() {
+  const picture = byId("picture"), kept = byId("kept");
+  if (!picture.naturalWidth) return;
+  kept.width = picture.naturalWidth;
+  kept.height = picture.naturalHeight;
+  kept.getContext("2d").drawImage(picture, 0, 0);
+}
+
+function play() {
+  byId("picture").src = `stream.mjpg?${Date.now()}`;
+}
+
+function showLost() {
+  const seconds = Math.round((Date.now() - lostAt) / 1000);
+  put("over", refused ? "The program refuses this page. Open the address that it printed."
+    : `No answer from the program for ${seconds} s; trying again.`);
+}
+
+function listen() {
+  const events = new EventSource("events");
+  events.onmessage = (event) => {
+    if (lostAt) play();
+    lostAt = 0;
+    document.body.className = "";
+    if (heard++ % 5 === 0) keepPicture();
+    const facts = JSON.parse(event.data);
+    show(facts);
+    if (facts.ended) events.close();
+  };
+  events.onerror = () => {
+    // closed: it answers and refuses, as a run that was started again with another token does
+    refused = events.readyState === EventSource.CLOSED;
+    if (refused) setTimeout(listen, 3000);
+    if (!lostAt) lostAt = Date.now();
+    document.body.className = "lost";
+    byId("dot").className = "dot lost";
+    enable(false);
+    showLost();
+  };
+}
+
+setInterval(() => {
+  if (lostAt) showLost();
+}, 1000);
+
+byId("picture").addEventListener("error", () => {
+  if (!lostAt) setTimeout(play, 3000); // other browsers may have all places
+});
+play();
+listen();
