@@ -19,8 +19,8 @@ from maskclr_edge.data.recording import Recording, write_recording
 pytest.importorskip("cv2", reason="the page needs the extra live")
 pytest.importorskip("aiohttp", reason="the page needs the extra web")
 ROOT = Path(__file__).resolve().parents[2]
-QUIET = ("--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-         "--disable-component-update --disable-sync").split()  # fmt: skip
+QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+         "--disable-background-networking", "--disable-component-update", "--disable-sync"]  # fmt: skip
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
