@@ -107,9 +107,14 @@ def _eager(device: str, *, autocast: bool) -> Callable[[Setting], Any]:
 def _compiled(device: str, autocast: bool, tune: bool) -> Callable[[Setting], Any]:
     """On CPUs with frozen weights and static shapes, which is what made torch.compile fastest there.
 
-    tune: try every kernel there is for a matrix product; on a GPU that mode replays CUDA graphs as well.
+    tune: try every kernel there is for a matrix product; on a GPU that mode replays CUDA graphs as well. On
+    a CPU they are timed anew in each process, as a choice made beside other work would be kept otherwise;
+    what is compiled is kept.
     """
-    how: dict[str, Any] = {"options": {"freezing": True, "max_autotune": tune}}
+    options: dict[str, Any] = {"freezing": True}
+    if tune:
+        options |= {"max_autotune": True, "fx_graph_cache": False, "autotune_local_cache": False}
+    how: dict[str, Any] = {"options": options}
     if device == "cuda":
         how = {"mode": "max-autotune" if tune else None}
 

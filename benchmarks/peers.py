@@ -119,9 +119,9 @@ def measure(arguments: argparse.Namespace) -> Path:
 
 
 def prepare(arguments: argparse.Namespace, checkpoint: Checkpoint, todo: list[Row]) -> Path:
-    """Export and compile what the rows to do need; what is tuned by timing is left for the quiet machine."""
+    """Export and compile what the rows to do need."""
     for row in todo:
-        if "max-autotune" in row.peer.name or row.peer.name.startswith("ours"):
+        if row.peer.name.startswith("ours"):
             continue
         print(f"preparing {row}", flush=True)
         with row.peer.open(Setting(checkpoint, row.frames, row.slots, arguments.threads, arguments.keep)):

@@ -38,3 +38,6 @@ def test_both_profilers_are_read() -> None:
     for found in (before, after):
         assert {"linear layers", "LayerNorm"} <= set(found["kinds"])
         assert np.isclose(found["total_ms"], sum(found["operators"].values()))
+    # every operator of the graph that ONNX Runtime fuses with nothing is seen once
+    assert before["counts"]["LayerNormalization"] == 8 * bundle.config.depth + 1
+    assert before["counts"]["Transpose"] == 16 * bundle.config.depth
