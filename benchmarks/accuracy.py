@@ -3,7 +3,8 @@
     python benchmarks/accuracy.py --data penn_action_coco17.pkl [--split val] [MODEL]...
 
 MODEL is "bundled" (the default), a bundle, or a checkpoint, such as those of other seeds; a checkpoint is run
-on the first runner that takes it. Writes benchmarks/results/YYYY-MM-DD_accuracy.json.
+on the first runner that takes it. Torch is asked about each clip's mirror image too.
+Writes benchmarks/results/YYYY-MM-DD_accuracy.json.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from maskclr_edge.bench.results import result_document, write_dated
 from maskclr_edge.bench.suite import Variant, label, opened, variants
 from maskclr_edge.data import make_clips, read_annotations
 from maskclr_edge.errors import DataError, MaskclrEdgeError
-from maskclr_edge.evaluation import evaluate, match_classes
+from maskclr_edge.evaluation import evaluate, match_classes, mirrored
 from maskclr_edge.runtime import BUNDLED, Classifier
 from maskclr_edge.skeleton import SkeletonContract
 
@@ -66,11 +67,15 @@ def chosen(model: str, runners: list[str]) -> list[Variant]:
 
 def row(model: str, variant: Variant, classifier: Classifier, clips: Any, labels: Any) -> dict[str, Any]:
     """One line of the result, in percent."""
-    result = evaluate(classifier.runner.infer, clips, labels)
-    return {
+    infer = classifier.runner.infer
+    result = evaluate(infer, clips, labels)
+    found = {
         "model": label(model), "runner": variant.runner, "precision": variant.precision,
         "count": result.count, "top1": result.top1, "top5": result.top5, "mean_class": result.mean_class,
     }  # fmt: skip
+    if variant.runner == "torch":
+        found["mirrored_top1"] = evaluate(mirrored(infer), clips, labels).top1
+    return found
 
 
 if __name__ == "__main__":

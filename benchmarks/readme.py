@@ -40,6 +40,7 @@ DOCUMENTS = (
 SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "demo": ("demo", readme_live.demo),
     "accuracy": ("accuracy", readme_accuracy.accuracy),
+    "seeds": ("accuracy", readme_accuracy.seeds),
     "latency": ("latency", readme_speed.latency),
     "end_to_end": ("latency", readme_speed.end_to_end),
     "packing": ("latency", readme_speed.packing),

@@ -23,6 +23,25 @@ def accuracy(results: dict[str, Any]) -> str:
     return markdown_table(["runner", "precision", "top-1 %", "top-5 %", "mean class %"], rows, "llrrr")
 
 
+def seeds(results: dict[str, Any]) -> str:
+    """Top-1 of the committed checkpoints NAME_sSEED, their mean, and both again with mirror images."""
+    names = {"top1": "top-1 % of each seed", "mirrored_top1": "with mirror images"}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in results["rows"]:
+        name, _, seed = Path(row["model"]).stem.rpartition("_s")
+        if seed.isdigit():
+            found.setdefault(name, []).append(row)
+    rows = []
+    for name, models in found.items():
+        line = [name.replace("_", " ")]
+        for key in names:
+            values = [model[key] for model in models]
+            line += [", ".join(f"{value:.2f}" for value in values), f"{statistics.fmean(values):.2f}"]
+        rows.append(line)
+    headers = ["model"] + [text for name in names.values() for text in (name, "mean")]
+    return markdown_table(headers, rows, "lrrrr")
+
+
 def robustness(results: dict[str, Any]) -> str:
     """Clean accuracy of each group of seeds, and how much of the baseline's losses it wins back."""
     compared = {entry["method"]: entry for entry in results["comparisons"]}

@@ -40,7 +40,7 @@ def _accuracy_table(screen: Console, outcomes: Sequence[Outcome]) -> None:
     if "exemplars" in first:
         columns, keys = [*columns, "exemplars"], [*keys, "exemplars"]
     rows = [[outcome.facts[key] for key in keys] for outcome in outcomes]
-    title = f"{', '.join(models)} on {first['data']}, split {', '.join(splits)}"
+    title = f"{', '.join(models)} on {first['data']}, split {', '.join(splits)}{_views(first)}"
     screen.print(table(title, columns, rows))
     if len(splits) > 1:
         rows = [
@@ -68,12 +68,16 @@ def _corruption_table(screen: Console, outcomes: Sequence[Outcome]) -> None:
     of_what = "made-up clips" if first["made_up"] else "clips"
     title = (
         f"Top-1 % under corruption: {first['data']}, split {first['split']}, {first['clips']} {of_what}, "
-        f"draws {first['draws']}"
+        f"draws {first['draws']}{_views(first)}"
     )
     skipped = {name: why for one in outcomes if one.suite for name, why in one.suite.skipped.items()}
     note = "; ".join(f"{name} left out: {why}" for name, why in skipped.items())
     headers = [f"{one.facts['model']} ({one.facts['runner']} {one.facts['precision']})" for one in outcomes]
     screen.print(table(title, ["corruption", "severity", *headers], rows, note=note))
+
+
+def _views(facts: dict[str, Any]) -> str:
+    return ", each clip and its mirror image" if facts.get("mirror") else ""
 
 
 def _class_table(screen: Console, outcome: Outcome, several: bool) -> None:

@@ -21,6 +21,7 @@ from maskclr_edge.evaluation import (
     evaluate,
     evaluate_oneshot,
     match_classes,
+    mirrored,
     model_identity,
     run_suite,
 )
@@ -48,6 +49,7 @@ class Asked:
     precision: str
     frames: int | None
     absent: str | None
+    mirror: bool
     batch: int
     threads: int | None
     corruptions: tuple[str, ...]
@@ -111,16 +113,17 @@ def _split(
     report: ProgressCallback,
 ) -> Outcome:
     clips, labels = make_clips(known.split(split), contract, progress=report)
-    facts = facts_of(model, opened, contract, known, split)
+    facts = facts_of(model, opened, contract, known, split) | {"mirror": asked.mirror}
+    infer = mirrored(opened.infer) if asked.mirror else opened.infer
     start = time.perf_counter()
     if not cells:
-        result = evaluate(opened.infer, clips, labels, batch=asked.batch, progress=report)
+        result = evaluate(infer, clips, labels, batch=asked.batch, progress=report)
         facts |= result.summary() | {"seconds": round(time.perf_counter() - start, 3)}
         return Outcome(facts, known.class_names, evaluation=result)
+    of = model_identity(model, opened) | ({"mirror": True} if asked.mirror else {})
     suite = run_suite(
-        opened.infer, clips, labels, cells, draws=asked.draws, seed=asked.seed, absent=contract.absent,
-        batch=asked.batch, keep=Path(asked.keep) if asked.keep else None, of=model_identity(model, opened),
-        progress=report,
+        infer, clips, labels, cells, draws=asked.draws, seed=asked.seed, absent=contract.absent,
+        batch=asked.batch, keep=Path(asked.keep) if asked.keep else None, of=of, progress=report,
     )  # fmt: skip
     clean = suite.rows[0]
     facts |= {"top1": clean.top1, "top5": clean.top5, "mean_class": clean.mean_class, "clips": clean.clips}

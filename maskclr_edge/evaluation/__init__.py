@@ -1,7 +1,7 @@
 """How good logits are, whatever gave them. No torch."""
 
 from maskclr_edge.evaluation.classes import match_classes
-from maskclr_edge.evaluation.evaluate import Evaluation, Infer, evaluate, score
+from maskclr_edge.evaluation.evaluate import Evaluation, Infer, evaluate, mirrored, score
 from maskclr_edge.evaluation.identity import model_identity
 from maskclr_edge.evaluation.metrics import (
     class_accuracies,
@@ -32,6 +32,7 @@ __all__ = [
     "evaluate_oneshot",
     "match_classes",
     "mean_class_accuracy",
+    "mirrored",
     "model_identity",
     "recovery",
     "run_suite",

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from maskclr_edge.errors import ShapeError
 from maskclr_edge.evaluation.metrics import class_accuracies, mean_class_accuracy, top_k_accuracy
+from maskclr_edge.skeleton import flip_clips
 
 #: clips (N, M, T, 17, 3) in, logits (N, K) out: a Runner's ``infer``, or a network behind a function
 Infer = Callable[[npt.NDArray[Any]], npt.NDArray[Any]]
@@ -60,6 +61,21 @@ def evaluate(
         if progress is not None:
             progress(min(start + batch, total), total, "evaluating")
     return score(np.concatenate(parts), truth)
+
+
+def mirrored(infer: Infer) -> Infer:
+    """``infer`` asked twice, for clips and for their mirror images: logits (N, K) of the mean probability.
+
+    Mirror images of actions are the same actions; asking about both costs twice the time.
+    """
+
+    def both(clips: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        views = [infer(view) for view in (clips, flip_clips(clips))]
+        logs = [view - np.logaddexp.reduce(view, axis=-1, keepdims=True) for view in views]
+        mean: npt.NDArray[Any] = np.logaddexp(*logs) - np.log(2)
+        return mean
+
+    return both
 
 
 def score(logits: npt.NDArray[np.float32], labels: npt.NDArray[Any]) -> Evaluation:

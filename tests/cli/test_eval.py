@@ -142,3 +142,26 @@ def test_clips_as_a_stream(tmp_path, capsys):
     assert facts["minutes"] == 0.2 and set(facts["f1"]) == {"0.1", "0.25", "0.5"}
     assert main([*command, "--corrupt", "joints:6"]) == 2
     assert "--stream takes no" in capsys.readouterr().err
+
+
+def test_mirror_images_give_the_mean_answer(
+    bundle: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from maskclr_edge.data import make_clips, read_annotations
+    from maskclr_edge.skeleton import flip_clips
+
+    data, target = _write(tmp_path), tmp_path / "result.json"
+    command = ["eval", bundle, "--data", data, "--split", "val", "--mirror"]
+    assert main([*command, "--json", str(target)]) == 0
+    result = json.loads(target.read_text())
+    assert "each clip and its mirror image" in capsys.readouterr().out
+    with open_runner(bundle) as runner:
+        clips, labels = make_clips(read_annotations(data).split("val"), runner.contract)
+        both = [runner.infer(view) for view in (clips, flip_clips(clips))]
+    odds = sum(np.exp(one) / np.exp(one).sum(axis=1, keepdims=True) for one in both)
+    assert result["mirror"] is True
+    assert result["top1"] == pytest.approx(100 * np.mean(np.argmax(odds, axis=1) == labels))
+    assert main([*command, "--corrupt", "joints:3", "--draws", "1", "--json", str(target)]) == 0
+    assert json.loads(target.read_text())["clips"] == 12
+    assert main([*command, "--oneshot"]) == 2
+    assert "no --mirror" in capsys.readouterr().err

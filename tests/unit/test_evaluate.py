@@ -5,7 +5,8 @@ import pytest
 
 from maskclr_edge.data import Annotation, AnnotationSet
 from maskclr_edge.errors import DataError, ShapeError
-from maskclr_edge.evaluation import evaluate, match_classes
+from maskclr_edge.evaluation import evaluate, match_classes, mirrored
+from maskclr_edge.skeleton import H36M_LEFT, H36M_RIGHT
 
 
 def _first_value_as_class(clips: np.ndarray) -> np.ndarray:
@@ -55,6 +56,19 @@ def test_clips_and_labels_must_match(count: int, labels: list[int]) -> None:
 def test_logits_that_are_not_numbers_are_an_error_not_a_score() -> None:
     with pytest.raises(ShapeError, match="NaN"):
         evaluate(lambda clips: np.full((len(clips), 3), np.nan, np.float32), _clips([0]), [0])
+
+
+def test_mirrored_takes_the_mean_probability_of_both_views() -> None:
+    def infer(clips: np.ndarray) -> np.ndarray:
+        # which side the left wrist's joint is on decides: certain for the one view, even for the other
+        x = clips[:, 0, 0, H36M_LEFT[0], 0]
+        return np.log(np.where(x[:, None] > 0, [[0.9, 0.1]], [[0.5, 0.5]]))
+
+    clips = np.zeros((2, 1, 2, 17, 3), np.float32)
+    clips[0, 0, 0, H36M_LEFT[0], 0] = 0.4
+    clips[1, 0, 0, H36M_RIGHT[0], 0] = -0.4  # the mirror image of the first
+    logits = mirrored(infer)(clips)
+    assert np.exp(logits) == pytest.approx(np.array([[0.7, 0.3], [0.7, 0.3]]))
 
 
 def _data(names: tuple[str, ...], labels: tuple[int, ...]) -> AnnotationSet:
