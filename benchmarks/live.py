@@ -63,29 +63,48 @@ class Looped:
 
 
 class Drawn:
-    """Draws every moment, and notes once a second what the process holds in memory and how old frames are."""
+    """Draws every moment, and sums up each minute: pace, drops, age of frames, what the process holds."""
 
-    def __init__(self, overlay: Overlay, seconds: float) -> None:
-        self.overlay, self.seconds = overlay, seconds
-        self.rows: list[dict[str, float]] = []
+    def __init__(self, overlay: Overlay, seconds: float, *, aloud: bool) -> None:
+        self.overlay, self.seconds, self.aloud = overlay, seconds, aloud
+        self.minutes: list[dict[str, float]] = []
         self._ages: list[float] = []
-        self._began = time.perf_counter()
+        self._memory: list[float] = []
+        self._began = self._minute_began = time.perf_counter()
+        self._dropped = self._dropped_before = 0
 
     def show(self, moment: Moment) -> None:
         """Draw, and note."""
         self.overlay.draw(moment.image, moment.people, moment.figures)
         now = time.perf_counter()
         self._ages.append(1000 * (now - moment.taken_s))
-        if now - self._began >= len(self.rows) + 1:
-            self.rows.append(
-                {
-                    "second": now - self._began, "rss_mb": resident_mb(), "dropped": moment.figures.dropped,
-                    "age_p50_ms": float(np.median(self._ages)),
-                }
-            )  # fmt: skip
-            self._ages.clear()
+        self._dropped = moment.figures.dropped
+        if now - self._minute_began >= len(self._memory):
+            self._memory.append(resident_mb())
+        if now - self._minute_began >= 60:
+            self.end_minute()
         if now - self._began >= self.seconds + 30:  # a source that never ends would not end us
             raise EndRun
+
+    def end_minute(self) -> None:
+        """Sum up the minute that goes on; less than half of one says too little."""
+        span_s = time.perf_counter() - self._minute_began
+        if span_s < 30 or not self._ages:
+            return
+        row = {
+            "fps": len(self._ages) / span_s,
+            "dropped": self._dropped - self._dropped_before,
+            "age_p50_ms": float(np.median(self._ages)),
+            "age_p99_ms": float(np.percentile(self._ages, 99)),
+            "rss_mb": float(np.median(self._memory)),
+        }
+        self.minutes.append(row)
+        self._ages.clear()
+        self._memory.clear()
+        self._minute_began, self._dropped_before = time.perf_counter(), self._dropped
+        if self.aloud:
+            facts = "  ".join(f"{name} {value:.1f}" for name, value in row.items())
+            print(f"minute {len(self.minutes)}: {facts}", flush=True)
 
 
 def main() -> int:
@@ -139,26 +158,26 @@ def rates(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def soak(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Looped input for minutes: memory and age minute by minute."""
-    row, seconds = played(arguments, 8, 60 * arguments.minutes)
-    # notes are taken as frames are shown: fewer than one a second where those are rare
-    last = int(seconds[-1]["second"] // 60) if seconds else 0
-    minutes = [[one for one in seconds if one["second"] // 60 == minute] for minute in range(last + 1)]
-    table = [
-        {key: float(np.median([one[key] for one in part])) for key in ("rss_mb", "age_p50_ms", "dropped")}
-        for part in minutes
-        if part
-    ]
-    if len(table) < 2:
+    """Looped input for minutes: pace, drops, age and memory minute by minute."""
+    row, minutes = played(arguments, 8, 60 * arguments.minutes, aloud=True)
+    if len(minutes) < 2:
         raise DataError("a soak takes two minutes at least: the first is to warm up; ask for more --minutes")
-    grown = 100 * (table[-1]["rss_mb"] / table[1]["rss_mb"] - 1)
-    return {"run": row, "minutes": table, "memory_growth_percent": grown}
+    second, last = minutes[1], minutes[-1]
+    grown = 100 * (last["rss_mb"] / second["rss_mb"] - 1)
+    print(
+        f"from minute 2 to {len(minutes)}: "
+        f"age p50 {second['age_p50_ms']:.0f} to {last['age_p50_ms']:.0f} ms, "
+        f"memory {second['rss_mb']:.0f} to {last['rss_mb']:.0f} MB ({grown:+.1f} %), "
+        f"{row['fps']:.1f} fps over all, {row['dropped']} dropped of {row['frames'] + row['dropped']}",
+        flush=True,
+    )
+    return {"run": row, "minutes": minutes, "memory_growth_percent": grown}
 
 
 def played(
-    arguments: argparse.Namespace, people: int, seconds: float
+    arguments: argparse.Namespace, people: int, seconds: float, *, aloud: bool = False
 ) -> tuple[dict[str, Any], list[dict[str, float]]]:
-    """The whole pipeline on looped footage; gives its figures, and what was noted each second."""
+    """The whole pipeline on looped footage; gives its figures, and those of each minute, said ``aloud``."""
     source = Looped(arguments.video, seconds)
     settings = LiveSettings(most=people)
     with (
@@ -168,10 +187,11 @@ def played(
         open_pose("mediapipe", people) as pose,
     ):
         classifier.prepare()  # as the command does
-        drawn = Drawn(Overlay(source.resolution_wh, pose.layout), seconds)
+        drawn = Drawn(Overlay(source.resolution_wh, pose.layout), seconds, aloud=aloud)
         processor = time.process_time()
         summary = run(source, classifier, pose, settings, realtime=True, views=[drawn])
         processor = time.process_time() - processor
+        drawn.end_minute()
         runner = {"runner": classifier.runner.name, "precision": classifier.runner.precision}
     facts = asdict(summary)
     facts.pop("changes")
@@ -182,7 +202,7 @@ def played(
         "processor_ms_per_frame": 1000 * processor / max(summary.frames, 1),
         "answers_a_second": stages.get("classify", {"count": 0})["count"] / summary.work_s,
         "classify_percent_of_pose": 100 * total.get("classify", 0.0) / total["pose"],
-    }, drawn.rows  # fmt: skip
+    }, drawn.minutes  # fmt: skip
 
 
 def identities(video: str, step: int) -> dict[str, Any]:
@@ -226,11 +246,6 @@ def identities(video: str, step: int) -> dict[str, Any]:
     row = {"fps": source.fps / step, "marks": looked, "switches": switches, "missed": missed}
     print(row | {"numbers": len(numbers)}, flush=True)
     return row | {"numbers": len(numbers), "people": len(last)}
-
-
-def _apart(person: Any, mark: list[float]) -> float:
-    """From the middle of a person's trunk to a mark, in pixels."""
-    return float(np.hypot(*(person[_TRUNK, :2].mean(axis=0) - mark)))
 
 
 def resident_mb() -> float:

@@ -91,7 +91,8 @@ def command(
         estimator = stack.enter_context(open_pose(pose, max_people)) if needs_pose else None
         shown_as = opened.layout or (estimator.layout if estimator else None)
         looks = JointImportance(model) if options.importance else None
-        open_now = stack.enter_context(open_views(options, opened, shown_as, classifier.contract.class_names))
+        classes = classifier.contract.class_names
+        open_now = stack.enter_context(open_views(options, opened, shown_as, classes, realtime=realtime))
         report = None if options.terminal else stack.enter_context(progress("frames"))
 
         def change(event: "LabelChange") -> None:

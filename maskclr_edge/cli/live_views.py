@@ -68,15 +68,23 @@ class Views:
 
 @contextlib.contextmanager
 def open_views(
-    options: ViewOptions, source: "Source", layout: str | None, classes: tuple[str, ...]
+    options: ViewOptions,
+    source: "Source",
+    layout: str | None,
+    classes: tuple[str, ...],
+    *,
+    realtime: bool = False,
 ) -> Iterator[Views]:
-    """Open what was asked for; closed again, and recordings put in their place, when the run ends."""
+    """Open what was asked for; closed again, and recordings put in their place, when the run ends.
+
+    realtime: a recording must not hold up the run, as it need not that of a file.
+    """
     result = Views()
     with contextlib.ExitStack() as stack:
         if options.log:
             result.told.append(stack.enter_context(_log(options.log, wall_clock=source.live)))
         if layout is not None:  # without one the run is refused, with its own words
-            _open_drawn(options, source, layout, classes, result, stack)
+            _open_drawn(options, source, layout, classes, realtime or source.live, result, stack)
         if options.terminal:
             from maskclr_edge.cli.live_terminal import terminal_view
 
@@ -89,12 +97,12 @@ def _open_drawn(
     source: "Source",
     layout: str,
     classes: tuple[str, ...],
+    realtime: bool,
     result: Views,
     stack: contextlib.ExitStack,
 ) -> None:
     from maskclr_edge.live.overlay import Overlay
-    from maskclr_edge.live.recorder import Recorder
-    from maskclr_edge.live.view import DrawnView, RecordSink
+    from maskclr_edge.live.view import DrawnView
     from maskclr_edge.live.window import WindowSink, has_display
 
     windowed = has_display() and not (options.headless or options.web or options.terminal)
@@ -103,7 +111,7 @@ def _open_drawn(
     overlay = Overlay(source.resolution_wh, layout)
     sinks: list[PictureSink] = []
     if options.record:
-        sinks.append(RecordSink(stack.enter_context(Recorder(options.record, overlay.size_wh, source.fps))))
+        sinks.append(_recording(options.record, overlay.size_wh, source.fps, realtime, stack))
     if options.web:
         from maskclr_edge.live.captures import Captures
         from maskclr_edge.live.page_state import PageState
@@ -124,6 +132,25 @@ def _open_drawn(
         stack.callback(window.close)
         sinks.append(window)
     result.views.append(DrawnView(overlay, sinks))
+
+
+def _recording(
+    path: str, size_wh: tuple[int, int], fps: float, realtime: bool, stack: contextlib.ExitStack
+) -> "PictureSink":
+    from maskclr_edge.live.background import MOST_FPS, BackgroundRecorder
+    from maskclr_edge.live.recorder import Recorder
+    from maskclr_edge.live.view import RecordSink
+
+    if not realtime:
+        return RecordSink(stack.enter_context(Recorder(path, size_wh, fps)))
+    sink = BackgroundRecorder(Recorder(path, size_wh, min(fps, MOST_FPS)))
+
+    def say() -> None:
+        if sink.lost:
+            messages().print(f"note: {sink.lost}", markup=False, soft_wrap=True)
+
+    stack.callback(say)
+    return stack.enter_context(sink)
 
 
 @contextlib.contextmanager

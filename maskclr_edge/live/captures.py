@@ -8,6 +8,7 @@ from typing import Any
 
 from maskclr_edge.errors import MaskclrEdgeError, SourceError
 from maskclr_edge.files import write_atomically
+from maskclr_edge.live.background import MOST_FPS, BackgroundRecorder
 from maskclr_edge.live.geometry import Array
 from maskclr_edge.live.recorder import Recorder
 from maskclr_edge.optional import require
@@ -20,14 +21,14 @@ class Captures:
     """A sink of pictures that keeps what was asked for, from any thread.
 
     Files are called by the local time and their number, and never replace another. A recording that fails
-    ends with a note in ``trouble``; the run goes on.
+    ends with a note in ``trouble``, as one that lacks something does; the run goes on.
     """
 
     def __init__(self, folder: Path, size_wh: tuple[int, int], fps: float) -> None:
         self.folder, self.trouble = folder, ""
-        self._size_wh, self._fps = size_wh, fps
+        self._size_wh, self._fps = size_wh, min(fps, MOST_FPS)
         self._lock = threading.Lock()
-        self._recorder: Recorder | None = None
+        self._recorder: BackgroundRecorder | None = None
         self._count = 0
 
     @property
@@ -44,13 +45,13 @@ class Captures:
     def take(self, picture: Array, time_s: float) -> None:
         """Add a picture to the recording, at the pace of the clock: too fast a source is thinned out."""
         with self._lock:
-            if self._recorder is None:
-                return
-            try:
-                self._recorder.write_at(picture, time.monotonic())
-            except MaskclrEdgeError as error:
-                self.trouble = str(error)
-                self._close(error)
+            recorder = self._recorder
+        if recorder is None:
+            return
+        try:
+            recorder.take(picture, time.monotonic())
+        except MaskclrEdgeError:
+            self.stop()
 
     def snapshot(self, picture: Array) -> str:
         """Save a picture as PNG; gives the file's name. Raises SourceError where it cannot."""
@@ -70,30 +71,29 @@ class Captures:
         """Begin a recording, if none runs; gives its name. Raises SourceError where it cannot."""
         with self._lock:
             if self._recorder is None:
-                self._recorder = Recorder(self._next("recording", ".webm"), self._size_wh, self._fps)
+                recorder = Recorder(self._next("recording", ".webm"), self._size_wh, self._fps)
+                self._recorder = BackgroundRecorder(recorder)
                 self.trouble = ""
             return self._recorder.path.name
 
     def stop(self) -> str | None:
         """End the recording, if one runs; gives its name."""
         with self._lock:
-            return self._close(None)
+            recorder, self._recorder = self._recorder, None
+        if recorder is None:
+            return None
+        try:  # without the lock, since the last pictures may take a while
+            recorder.__exit__(None, None, None)
+            self.trouble = recorder.lost
+        except MaskclrEdgeError as error:
+            self.trouble = str(error)
+        return recorder.path.name
 
     def saved(self, name: str) -> Path | None:
         """A whole file of this folder that a run made, by name; None for anything else."""
         path = self.folder / name
         ours = name.startswith(("snapshot_", "recording_")) and Path(name).name == name and "\\" not in name
         return path if ours and not name.startswith(".") and path.is_file() else None
-
-    def _close(self, error: BaseException | None) -> str | None:
-        recorder, self._recorder = self._recorder, None
-        if recorder is None:
-            return None
-        try:
-            recorder.__exit__(type(error) if error else None, error, None)
-        except MaskclrEdgeError as trouble:
-            self.trouble = str(trouble)
-        return recorder.path.name
 
     def _next(self, kind: str, suffix: str) -> Path:
         if self._count >= MOST_FILES:

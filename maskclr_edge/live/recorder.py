@@ -47,6 +47,8 @@ class Recorder:
         self._full = False
         self._latest: Array | None = None
         self._began_s = 0.0
+        #: seconds that are missing since pictures were not repeated
+        self.lost_s = 0.0
 
     def write(self, picture: Array) -> None:
         """Add one picture (H, W, 3) of BGR bytes. Raises SourceError when the disk is all but full."""
@@ -61,18 +63,21 @@ class Recorder:
         self._writer.write(picture)
         self.pictures += 1
 
-    def write_at(self, picture: Array, time_s: float) -> None:
+    def write_at(self, picture: Array, time_s: float, *, repeat: bool = True) -> None:
         """Add one picture of the moment ``time_s``, so that a second of the file is a second.
 
         The picture before is repeated until then; one that comes too soon for the file's rate is left out.
-        Raises SourceError as ``write`` does.
+        Without ``repeat`` the time between is left out, and counts as ``lost_s``. Raises SourceError as
+        ``write`` does.
         """
         if self._latest is None:
             self._began_s = time_s
         place = round((time_s - self._began_s) * self._fps)
-        cut = place + 1 - self.pictures - round(_LONGEST_GAP_S * self._fps)
+        longest = round(_LONGEST_GAP_S * self._fps) if repeat else 1
+        cut = place + 1 - self.pictures - longest
         if cut > 0:
             self._began_s, place = self._began_s + cut / self._fps, place - cut
+            self.lost_s += 0.0 if repeat else cut / self._fps
         while self._latest is not None and self.pictures < place:
             self.write(self._latest)
         if self.pictures == place:

@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +13,9 @@ import pytest
 
 pytest.importorskip("cv2", reason="recording needs OpenCV")
 from maskclr_edge.errors import ConfigError, SourceError
+from maskclr_edge.live import background
 from maskclr_edge.live import recorder as module
+from maskclr_edge.live.background import BackgroundRecorder
 from maskclr_edge.live.recorder import Recorder
 from maskclr_edge.live.view import RecordSink
 
@@ -77,6 +81,74 @@ def test_a_second_of_the_recording_is_a_second_of_the_source(
         for index, time_s in enumerate(times_s, start=1):
             sink.take(np.full((48, 64, 3), 10 * index, np.uint8), time_s)
     assert greys_of(tmp_path / "a.avi") == greys
+
+
+class Paced(Recorder):
+    """An encoder that takes ``cost_s`` a picture by a clock of its own, and says when it has written one."""
+
+    def __init__(self, path: Path, clock: list[float], cost_s: float) -> None:
+        super().__init__(path, SIZE, 10.0)
+        self.clock, self.cost_s, self.done = clock, cost_s, threading.Semaphore(0)
+
+    def write(self, picture: np.ndarray) -> None:
+        self.clock[0] += self.cost_s
+        super().write(picture)
+
+    def write_at(self, picture: np.ndarray, time_s: float, *, repeat: bool = True) -> None:
+        super().write_at(picture, time_s, repeat=repeat)
+        self.done.release()
+
+
+def test_an_encoder_that_is_too_slow_leaves_time_out_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(background, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+    for cost_s, frames, lost in ((0.05, 1 + 4 * 10, ""), (0.2, 1 + 10 + 1 + 10 + 1, "a.avi lacks 2 s")):
+        recorder = Paced(tmp_path / "a.avi", clock, cost_s)
+        with BackgroundRecorder(recorder) as sink:
+            for index in range(5):
+                sink.take(PICTURE, float(index))
+                assert recorder.done.acquire(timeout=20)
+        assert sink.lost.startswith(lost) and bool(sink.lost) == bool(lost)
+        assert frames_in(tmp_path / "a.avi") == frames
+
+
+def test_an_encoder_at_work_holds_up_nobody(tmp_path: Path) -> None:
+    begun, going = threading.Event(), threading.Event()
+
+    class Stuck(Recorder):
+        def write(self, picture: np.ndarray) -> None:
+            begun.set()
+            assert going.wait(20)
+            super().write(picture)
+
+    with BackgroundRecorder(Stuck(tmp_path / "a.avi", SIZE, 10.0)) as sink:
+        for index in range(8):
+            sink.take(np.full((48, 64, 3), 10 * (index + 1), np.uint8), index / 10)
+            assert begun.wait(20)
+        going.set()
+    greys = greys_of(tmp_path / "a.avi")
+    assert greys == [10] * 7 + [80]  # the newest, and the time until then
+
+
+def test_what_ends_a_recording_beside_a_run_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module.shutil, "disk_usage", lambda path: SimpleNamespace(free=0))
+    with (
+        pytest.raises(SourceError, match="nothing is kept"),
+        BackgroundRecorder(Recorder(tmp_path / "a.avi", SIZE, 10.0)) as sink,
+    ):
+        for index in range(200):
+            sink.take(PICTURE, index / 10)
+            time.sleep(0.02)
+    with (
+        pytest.raises(SourceError, match="nothing is kept"),
+        BackgroundRecorder(Recorder(tmp_path / "a.avi", SIZE, 10.0)) as sink,
+    ):
+        sink.take(PICTURE, 0.0)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("stop", [KeyboardInterrupt(), Killed()])

@@ -153,7 +153,6 @@ function show(facts) {
   byId("source").textContent = facts.source;
   byId("dot").className = facts.ended ? "dot" : facts.waiting ? "dot away" : "dot live";
   showRecording(facts.recording);
-  if (facts.trouble) say(facts.trouble, true);
   showFigures(facts);
   if (facts.time_s !== undefined) {
     showLines(facts);
@@ -163,7 +162,7 @@ function show(facts) {
   }
   const notes = (facts.notes ?? []).join(" · ");
   put("over", facts.ended ? "The run has ended." : facts.waiting ? notes : facts.time_s === undefined ? "Starting." : "");
-  put("notes", facts.ended || facts.waiting ? "" : notes);
+  put("notes", [facts.ended || facts.waiting ? "" : notes, facts.trouble].filter(Boolean).join(" · "));
   enable(!facts.ended);
 }
 
