@@ -6,7 +6,13 @@ outside content.
 
 import base64
 import html
+import re
 from collections.abc import Iterable, Sequence
+
+#: text that is a number, a share or an interval
+_NUMERIC = re.compile(r"[-+~]?\d[\d.,]*( ?%| to \d[\d.,]*)?\Z")
+#: cells that say that there is none
+_NONE = (None, "", "–")
 
 _STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; }
@@ -14,7 +20,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto
 h1 { font-size: 1.6rem; margin-bottom: .2rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 p.note { opacity: .75; font-size: .9rem; }
 .wide { overflow-x: auto; }
-table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: .35rem .7rem; border-bottom: 1px solid var(--line); text-align: left; white-space: nowrap; }
 th { border-bottom-width: 2px; } tr:hover td { background: var(--soft); }
 td.number, th.number { text-align: right; }
@@ -46,13 +52,10 @@ def paragraph(text: str, *, note: bool = False) -> str:
 
 
 def html_table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; numbers have two decimals and stand flush right, None is an empty cell."""
+    """A table; numbers have two decimals; they and texts of numbers stand right; None is an empty cell."""
     kept = [list(row) for row in rows]
-    numeric = [
-        any(_number(row[place]) for row in kept)
-        and all(row[place] is None or _number(row[place]) for row in kept)
-        for place in range(len(columns))
-    ]
+    filled = [[row[place] for row in kept if row[place] not in _NONE] for place in range(len(columns))]
+    numeric = [bool(values) and all(map(_number, values)) for values in filled]
     head = "".join(_cell("th", name, right) for name, right in zip(columns, numeric, strict=True))
     lines = [
         "<tr>"
@@ -76,6 +79,8 @@ def chart(svg: str, says: str) -> str:
 
 
 def _number(value: object) -> bool:
+    if isinstance(value, str):
+        return bool(_NUMERIC.match(value))
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -4,6 +4,7 @@ Drawn here and not with matplotlib, so that a bench on a device needs nothing bu
 """
 
 import html
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -62,7 +63,7 @@ def distribution_chart(lines: Sequence[tuple[str, Samples]], unit: str) -> str:
         y = top + height * (1 - share)
         parts.append(f'<path d="M{left} {y}h{width}" stroke="#8886" fill="none"/>')
         parts.append(_text(left - 6, y, f"{share:.0%}", "end"))
-    for value in np.geomspace(low, high, 5):
+    for value in _round_values(low, high):
         x = left + scale * (np.log(value) - np.log(low))
         parts.append(f'<path d="M{x:.1f} {top}v{height}" stroke="#8886" fill="none"/>')
         parts.append(_text(x, top + height + 14, f"{value:.3g}", "middle"))
@@ -79,6 +80,18 @@ def distribution_chart(lines: Sequence[tuple[str, Samples]], unit: str) -> str:
         parts.append(f'<path d="M{left + width + 16} {y}h18" stroke="{colour}" stroke-width="3"/>')
         parts.append(_text(left + width + 40, y, label))
     return _svg(_WIDTH, max(top + height + 46, top + 20 + 20 * len(lines)), parts)
+
+
+def _round_values(low: float, high: float) -> list[float]:
+    """Places for a logarithmic axis: 1, 2, 5, 10, ... where three or more lie between, else even steps."""
+    decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    found = [digit * 10.0**power for power in decades for digit in (1, 2, 5)]
+    found = [value for value in found if low <= value <= high]
+    if len(found) >= 3:
+        return found
+    step = 10.0 ** math.floor(math.log10((high - low) / 2))
+    step *= next(times for times in (1, 2, 5) if (high - low) / (times * step) <= 8 or times == 5)
+    return [step * place for place in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _text(x: float, y: float, text: str, anchor: str = "start") -> str:

@@ -91,7 +91,7 @@ def _cells(rows: Sequence[Measurement]) -> tuple[list[str], list[list[object]]]:
     needless = {
         name
         for name in lines[0]
-        if all(line[name] == "" for line in lines)
+        if all(line[name] in ("", _TOO_FEW) for line in lines)
         or (name in ("model", "what", "clips a query") and len({line[name] for line in lines}) == 1)
     }
     columns = [name for name in lines[0] if name not in needless]

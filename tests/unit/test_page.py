@@ -48,3 +48,9 @@ def test_numbers_stand_right_and_none_is_empty() -> None:
     assert '<td class="number">97.38</td>' in table
     assert '<td class="number"></td>' in table
     assert "<td>fp32</td>" in table
+
+
+def test_texts_of_numbers_stand_right_as_well() -> None:
+    rows = [["90.9", "69.4 to 103", "–", "2nd"], ["~1,234", "–", "", "cpu"]]
+    table = html_table(["p50", "interval", "p99", "runner"], rows)
+    assert '<td class="number">90.9</td><td class="number">69.4 to 103</td><td>–</td><td>2nd</td>' in table
