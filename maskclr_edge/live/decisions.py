@@ -37,7 +37,7 @@ class DecisionSettings:
     margin: float = 0.2
     hold_s: float = 1.0
     partial: float = 0.2
-    idle_motion: float = 0.008
+    idle_motion: float = 0.006
 
 
 class Decider:

@@ -9,6 +9,9 @@ from maskclr_edge.live.geometry import Array, size_of
 
 #: of a window this short, in seconds, a partial answer is given
 LEAST_S = 0.7
+#: places are averaged over so long, in seconds, before motion is taken: an estimator's joints tremble by more
+#: than a person who stands still moves, and actions last longer
+_STEADY_S = 0.4
 #: a moment with no observation this near, in seconds, stays missing
 _NEAR_S = 0.25
 
@@ -65,17 +68,32 @@ class Window:
     def motion(self) -> float:
         """How much the person moves within itself over the window, in body sizes.
 
-        The standard deviation of a joint's place, after the whole body's drift is taken away, as a mean over
-        the quarter of the joints that move most; 0 when hardly anything was seen.
+        The standard deviation of a joint's place, after the whole body's drift is taken away and places are
+        averaged over ``_STEADY_S``, as a mean over the quarter of the joints that move most; 0 when hardly
+        anything was seen.
         """
+        times = np.array([time_s for time_s, _ in self._seen])
         stack = np.stack([keypoints for _, keypoints in self._seen])  # (T, V, 3)
         seen = stack[..., 2] > 0
         usable = seen.mean(axis=0) > 0.5
         size = float(np.median([size_of(keypoints) for keypoints in stack]))
         if not usable.any() or size <= 0:
             return 0.0
-        xy = np.where(seen[..., None], stack[..., :2], np.nan)[:, usable]
-        xy = xy[seen[:, usable].any(axis=1)]
-        xy = xy - np.nanmedian(xy, axis=1, keepdims=True)
+        there = seen[:, usable].any(axis=1)
+        times, xy = times[there], np.where(seen[..., None], stack[..., :2], np.nan)[there][:, usable]
+        xy = _averaged(xy - np.nanmedian(xy, axis=1, keepdims=True), times)
         spread = np.sqrt(np.nanvar(xy, axis=0).sum(axis=-1))  # (joints,)
         return float(np.sort(spread)[-max(len(spread) // 4, 1) :].mean()) / size
+
+
+def _averaged(xy: Array, times: Array) -> Array:
+    """Places (T, V, 2), NaN where unseen, as means over ``_STEADY_S`` around each moment that has so much."""
+    half_s = _STEADY_S / 2
+    near = (np.abs(times[:, None] - times) <= half_s).astype(np.float64)  # (T, T)
+    whole = (times >= times[0] + half_s) & (times <= times[-1] - half_s)
+    near = near[whole] if whole.sum() > 1 else near
+    known = ~np.isnan(xy)
+    sums = np.einsum("st,tvc->svc", near, np.where(known, xy, 0.0))
+    counts = np.einsum("st,tvc->svc", near, known.astype(np.float64))
+    result: Array = np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
+    return result

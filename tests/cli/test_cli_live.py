@@ -62,6 +62,23 @@ def test_a_recording_is_drawn_into_a_video(jumps, tmp_path, suffix):
     assert [path.name for path in tmp_path.iterdir()] == [video.name]
 
 
+def test_who_stands_still_is_idle_though_joints_tremble_and_a_slow_action_is_not(tmp_path):
+    squats = made_up_clips(1, seed=4, frames=(60, 60), classes=("squat",)).annotations[0]
+    height = np.ptp(squats.keypoints[0, 0, :, 1])
+    slow = np.linspace(0, 59, 180)  # two seconds of squats, in six
+    acting = np.stack([squats.keypoints[:, int(at)] for at in slow], axis=1)
+    standing = np.repeat(squats.keypoints[:, :1], 180, axis=1)
+    rng = np.random.default_rng(0)
+    for name, keypoints in (("standing", standing), ("acting", acting)):
+        keypoints = keypoints.copy()
+        keypoints[..., :2] += rng.normal(0, 0.01 * height, keypoints[..., :2].shape)  # as estimators do
+        path = tmp_path / f"{name}.npz"
+        write_recording(path, Recording(keypoints, squats.layout, squats.resolution_wh, 30.0, name))
+        facts = json.loads(invoke(path, "--json", "-").stdout)
+        labels = [change["label"] for change in facts["changes"]]
+        assert labels[-1:] == ["idle"] if name == "standing" else "idle" not in labels, (name, labels)
+
+
 def test_two_people_are_two_labels(tmp_path):
     left, right = (
         made_up_clips(1, seed=5, frames=(150, 150), classes=(name,)).annotations[0].keypoints.copy()
