@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 @click.option(
     "--max-people", type=click.IntRange(1, 8), default=8, show_default=True, help="People followed."
 )
+@click.option("--two-person", default="", metavar="CLASSES|all", help="Classes that two people do together, "
+              "of a model that does not say.")  # fmt: skip
 @click.option(
     "--realtime", is_flag=True, help="Play a file by its times and drop what comes too fast, as a camera."
 )
@@ -43,6 +45,7 @@ def command(
     window: float,
     hz: float,
     max_people: int,
+    two_person: str,
     realtime: bool,
     layout: str | None,
     resolution: str | None,
@@ -72,6 +75,7 @@ def command(
       maskclr-edge live 0 --web
       maskclr-edge live 0 --web --web-address 0.0.0.0:8765 --web-token SECRET --save-to pictures
       maskclr-edge live 0 --model my-bundle --max-people 1
+      maskclr-edge live 0 --model old.safetensors --two-person hugging,shaking_hands
     """
     from maskclr_edge.live.labeller import LiveSettings, threads_beside_pose
     from maskclr_edge.live.pipeline import run
@@ -81,7 +85,8 @@ def command(
     from maskclr_edge.runtime.importance import JointImportance
 
     options, screen = ViewOptions(**shown), console(json_to)
-    settings = LiveSettings(window_s=window, hz=hz, most=max_people)
+    together = tuple(name.strip() for name in two_person.split(",") if name.strip())
+    settings = LiveSettings(window_s=window, hz=hz, most=max_people, two_person=together)
     with contextlib.ExitStack() as stack:
         opened = open_source(source, layout=layout, resolution_wh=size_wh(resolution), name=name)
         stack.callback(opened.close)

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from maskclr_edge.errors import ConfigError
 from maskclr_edge.live.geometry import Array
 from maskclr_edge.live.pairs import Pairing
 from maskclr_edge.live.tracking import Track
 from maskclr_edge.live.windows import Window
 from maskclr_edge.runtime import Classifier
-from maskclr_edge.skeleton import preprocess
+from maskclr_edge.skeleton import SkeletonContract, preprocess
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,13 +28,24 @@ class Asked:
 
 
 class Answers:
-    """Asks a classifier about people whose joints are in the order of ``layout``, in one call a moment."""
+    """Asks a classifier about people whose joints are in the order of ``layout``, in one call a moment.
 
-    def __init__(self, classifier: Classifier, layout: str, resolution_wh: tuple[int, int]) -> None:
+    two_person: the classes that take two, where the model's contract does not say; ``all`` for every one.
+    Raises ConfigError for a class that the model has not, or a model that looks at one person.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        layout: str,
+        resolution_wh: tuple[int, int],
+        two_person: tuple[str, ...] = (),
+    ) -> None:
         self._classifier, self._layout, self._resolution_wh = classifier, layout, resolution_wh
         contract = classifier.contract
         self.class_names = contract.class_names
-        self._two = np.array([name in contract.two_person for name in self.class_names])  # (K,)
+        taking_two = _taking_two(contract, two_person)
+        self._two = np.array([name in taking_two for name in self.class_names])  # (K,)
         self._pairing = Pairing()
 
     def pairs(self, people: Sequence[Asked]) -> list[tuple[int, int]]:
@@ -71,3 +83,19 @@ class Answers:
         bounds_s = min(begins), max(ends)
         keypoints = np.concatenate([one.window.sample(contract.frames, bounds_s) for one in people])
         return preprocess(keypoints, contract, layout=self._layout, resolution_wh=self._resolution_wh)
+
+
+def _taking_two(contract: SkeletonContract, named: tuple[str, ...]) -> tuple[str, ...]:
+    """The classes that two people do together, as the user or else the contract says."""
+    if not named:
+        return contract.two_person
+    if contract.persons < 2:
+        raise ConfigError("the model looks at one person at a time, so none of its classes takes two")
+    if named == ("all",):
+        return contract.class_names
+    if unknown := [name for name in named if name not in contract.class_names]:
+        some = ", ".join(contract.class_names[:6])
+        raise ConfigError(
+            f"the model has no class {unknown[0]!r}, to take two; its classes begin with {some}"
+        )
+    return named

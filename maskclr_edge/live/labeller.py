@@ -24,12 +24,15 @@ Importance = Callable[[Array], Array]
 
 @dataclass(frozen=True)
 class LiveSettings:
-    """window_s: seconds that an answer looks back. hz: answers a second. most: people followed."""
+    """window_s: seconds that an answer looks back. hz: answers a second. most: people followed. two_person:
+    classes that two people do together, or ``all``, where the model's contract does not say.
+    """
 
     window_s: float = 2.5
     hz: float = 4.0
     most: int = MOST_PEOPLE
     decisions: DecisionSettings = field(default_factory=DecisionSettings)
+    two_person: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +87,9 @@ class Labeller:
         self.spaced_s = 0.0
         self._beside_pose, self._held_back = beside_pose, False
         self.meter, self.importance = meter or Meter(), importance
-        self.answers = Answers(classifier, layout, resolution_wh) if classifier is not None else None
+        self.answers: Answers | None = None
+        if classifier is not None:
+            self.answers = Answers(classifier, layout, resolution_wh, settings.two_person)
         self.tracker = Tracker(settings.most)
         self.persons = self.windows = 0
         self._people: dict[int, _Person] = {}

@@ -50,6 +50,28 @@ def test_a_run_learns_and_its_checkpoint_says_how_it_was_made(made_up, tmp_path)
     assert history[-1] < history[1]  # from the first epoch with both pathways
 
 
+@pytest.mark.full
+def test_classes_that_take_two_reach_the_bundle(tmp_path):
+    pytest.importorskip("onnx", reason="exporting needs the extra export")
+    from maskclr_edge.deploy import export_bundle
+
+    made_up = made_up_clips(24, seed=1, classes=("squat", "pullup", "jumping_jacks"))
+    squat = made_up.class_names.index("squat")
+    beside = np.array((40, 0, 0), np.float32)
+    pairs = [
+        dataclasses.replace(one, keypoints=np.concatenate((one.keypoints, one.keypoints + beside)))
+        if one.label == squat
+        else one
+        for one in made_up.annotations
+    ]
+    data = dataclasses.replace(made_up, annotations=pairs)
+    result = train(config_of(epochs=1, persons=2, batch_size=4), data, tmp_path / "run")
+    checkpoint = read_checkpoint(result.checkpoint)
+    assert checkpoint.contract.two_person == ("squat",)
+    bundle = export_bundle(checkpoint, tmp_path / "bundle")
+    assert bundle.contract.two_person == ("squat",)
+
+
 @pytest.mark.parametrize("keys", [{}, METHOD | {"ema": 0.99, "holdout": 0.2, "dropout_ratio": 0.3}])
 def test_a_killed_run_resumes_to_the_same_losses_and_weights(made_up, tmp_path, keys):
     class Killed(Exception):

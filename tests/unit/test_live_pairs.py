@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from maskclr_edge.errors import ConfigError
 from maskclr_edge.live.labeller import Labeller, LiveSettings
 from maskclr_edge.live.pairs import Pairing
 from maskclr_edge.live.tracking import Track
@@ -100,3 +101,20 @@ def test_importance_is_of_each_person_of_a_pair(two_person):
     left = first[:, :, :, 0].mean(axis=(1, 2)).argmin()  # each comes first in the own clip
     assert int(left) == int(shown[0].keypoints[:, 0].mean() > shown[1].keypoints[:, 0].mean())
     assert all(one.importance is not None for one in shown)
+
+
+def test_classes_that_take_two_can_be_named_where_the_contract_does_not_say():
+    for named, together in (((), False), (("hug",), True), (("all",), True)):
+        model = Model(())
+        settings = LiveSettings(two_person=named)
+        labeller = Labeller(model, settings, "coco17", (800, 400))
+        for index in range(30):
+            labeller.update(np.stack([person(x, index / 10) for x in (300, 360)]), index / 10)
+        assert any(2 in clips for clips in model.persons) == together
+    for contract, named, said in (
+        (SkeletonContract(NAMES, 12), ("dance",), "no class 'dance'"),
+        (SkeletonContract(NAMES, 12, persons=1), ("all",), "one person at a time"),
+    ):
+        model.contract = contract
+        with pytest.raises(ConfigError, match=said):
+            Labeller(model, LiveSettings(two_person=named), "coco17", (800, 400))
