@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from maskclr_edge.bench.markdown import markdown_table
+from maskclr_edge.cli.report_page import runner_words
 
 
 def accuracy(results: dict[str, Any]) -> str:
@@ -98,19 +99,18 @@ def precision(results: dict[str, Any]) -> str:
     clean = f"{results['clips']} clips of {Path(results['data']).name} `{results['split']}`"
     rows = []
     for entry in results["precisions"]:
-        if "reason" in entry:
-            continue
-        corrupted = entry["corrupted"]
-        rows.append(
-            [
-                entry["precision"], entry["runner"], f"{entry['bytes'] / 1e6:.2f}", f"{entry['top1']:.2f}",
-                f"{entry['agreement']:.2f}", f"{entry['mean_logit_error']:.4f}",
-                "" if corrupted is None else f"{corrupted['mean_top1']:.2f}",
-                f"{entry['attention']['overlap']:.1f}",
-            ]
-        )  # fmt: skip
+        for place, row in enumerate(entry.get("on", ())):  # a precision that nothing here takes has none
+            corrupted = entry["corrupted"] if place == 0 else None
+            rows.append(
+                [
+                    entry["precision"], runner_words(entry, row), f"{entry['bytes'] / 1e6:.2f}",
+                    f"{row['top1']:.2f}", f"{row['agreement']:.2f}", f"{row['mean_logit_error']:.4f}",
+                    "" if corrupted is None else f"{corrupted['mean_top1']:.2f}",
+                    "" if place else f"{entry['attention']['overlap']:.1f}",
+                ]
+            )  # fmt: skip
     headers = [
         "precision", "runner", "MB", "top-1 %", "agreement %", "mean Δ logit",
         f"corrupted top-1 % ({results['corrupted_clips']} clips)", "same top joints %",
     ]  # fmt: skip
-    return f"Clean on {clean}.\n\n{markdown_table(headers, rows, 'llrrrrrr')}"
+    return f"Clean on {clean}, T={results['frames']}.\n\n{markdown_table(headers, rows, 'llrrrrrr')}"

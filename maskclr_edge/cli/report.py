@@ -15,21 +15,24 @@ from maskclr_edge.errors import ConfigError
 @click.option("--split", required=True, metavar="NAME", help="Split of the file, such as val.")
 @click.option("--out", default="report.html", show_default=True, metavar="FILE.html", help="Page to write.")
 @click.option("--layout", default="coco17", show_default=True, help="Joint layout of the file.")
+@click.option("--precision", metavar="LIST", help="Some of the bundle's, such as fp32,int8; all by default.")
 @click.option("--frames", type=click.IntRange(1, 243), help="Clip length T; the model's own by default.")
+@click.option("--sample", type=click.IntRange(1), metavar="N", help="Take only N clips of the split, "
+              "drawn by the seed; all by default.")  # fmt: skip
 @click.option("--corrupt", "corruptions", multiple=True, default=("all",), show_default=True, metavar="SPEC",
               help="Corruptions, as of eval, or none; may be repeated.")  # fmt: skip
-@click.option("--clips", type=click.IntRange(1), default=256, show_default=True, help="Clips to corrupt, a "
-              "seeded sample; clean accuracy is that of all.")  # fmt: skip
+@click.option("--clips", type=click.IntRange(1), default=256, show_default=True, help="Of them, clips "
+              "to corrupt, a seeded sample; clean accuracy is that of all.")  # fmt: skip
 @click.option("--draws", type=click.IntRange(1, 100), default=1, show_default=True, help="Times each random "
               "corruption is drawn.")  # fmt: skip
 @click.option(
-    "--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Of sample and draws."
+    "--seed", type=click.IntRange(0, 2**31), default=0, show_default=True, help="Of samples and draws."
 )
 @click.option(
-    "--keep", metavar="DIR", help="Keep each finished pass of the corruptions here and go on from them."
+    "--keep", metavar="DIR", help="Keep each finished pass here; the same command goes on from them."
 )
-@click.option("--seconds", type=click.FloatRange(0, 3600, min_open=True), default=1.0, show_default=True,
-              help="Time for each latency.")  # fmt: skip
+@click.option("--seconds", type=click.FloatRange(0, 3600), default=1.0, show_default=True,
+              help="Time for each latency; 0 measures none.")  # fmt: skip
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads; the runner's choice by default.")
 @json_option("report")
 def command(**options: Any) -> None:
@@ -39,11 +42,15 @@ def command(**options: Any) -> None:
     top-1 under every corruption of a sample; and whether the network still looks at the same joints. One
     HTML page that needs no network, and JSON.
 
+    With --keep accuracy and latency can be had apart: --seconds 0 on a busy machine, and the same command
+    without it on a quiet one, which takes what is there and measures latency alone.
+
     \b
     Examples:
       maskclr-edge report bundled --data penn_action_coco17.pkl --split val
       maskclr-edge report my-bundle --data ntu60_hrnet.pkl --split xsub_val --corrupt joints --clips 1000
       maskclr-edge report my-bundle --data penn_action_coco17.pkl --split val --corrupt none --json -
+      maskclr-edge report large --data ntu60_hrnet.pkl --split xsub_val --precision fp32,int8 --sample 256
     """
     from maskclr_edge.optional import require
 
@@ -113,7 +120,9 @@ def _row(entry: dict[str, Any]) -> list[object]:
     if "reason" in entry:
         return [entry["precision"], entry["reason"], None, None, None, size, None]
     fastest = min(entry["latency"], key=lambda row: row["latency"]["p50_ms"], default=None)
-    time = f"{fastest['latency']['p50_ms']:.2f} {fastest['runner']}" if fastest else "emulated here"
+    time = "emulated here" if entry["emulated"] else "not timed"
+    if fastest:
+        time = f"{fastest['latency']['p50_ms']:.2f} {fastest['runner']}"
     corrupted = entry["corrupted"]["mean_top1"] if entry["corrupted"] else None
     same = entry["attention"]["overlap"]
     return [entry["precision"], entry["top1"], entry["agreement"], corrupted, same, size, time]

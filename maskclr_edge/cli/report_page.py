@@ -18,9 +18,10 @@ def report_page(document: Mapping[str, Any], machine: str) -> bytes:
     results = document["results"]
     entries = [entry for entry in results["precisions"] if "reason" not in entry]
     of_what = "made-up clips" if results["made_up"] else "clips"
-    about = (
-        f"{results['clips']} {of_what} of {results['data']}, split {results['split']}, T={results['frames']}"
-    )
+    count = f"{results['clips']}"
+    if results["clips"] < results["split_clips"]:
+        count = f"{count} (a sample by seed {document['settings']['seed']}) of {results['split_clips']}"
+    about = f"{count} {of_what} of {results['data']}, split {results['split']}, T={results['frames']}"
     parts = [
         paragraph(f"{about}. {document['created']}. {machine}", note=True),
         *_summary(entries),
@@ -30,8 +31,7 @@ def report_page(document: Mapping[str, Any], machine: str) -> bytes:
         heading("What the files hold"),
         paragraph("Share of the matrix products' operations by type, read back from each encoder."),
         _types(results["precisions"]),
-        heading("Latency of one clip"),
-        *_latency(entries),
+        *(_latency(entries) if results["timed"] else []),
         heading("Where the network looks"),
         *_attention(entries),
     ]
@@ -69,16 +69,29 @@ def _accuracy(entries: Entries) -> str:
                "mean logit error", "largest logit error", "MB")  # fmt: skip
     rows = [
         (
-            entry["precision"], entry["runner"], entry["top1"], entry["top5"], entry["mean_class"],
-            entry["agreement"], f"{entry['mean_logit_error']:.2g}", f"{entry['max_logit_error']:.2g}",
+            entry["precision"], runner_words(entry, row), row["top1"], row["top5"], row["mean_class"],
+            row["agreement"], f"{row['mean_logit_error']:.2g}", f"{row['max_logit_error']:.2g}",
             entry["bytes"] / 1e6,
         )
         for entry in entries
+        for row in entry["on"]
     ]  # fmt: skip
     largest = entries[0]["largest_logit"]
     return html_table(columns, rows) + paragraph(
-        f"Errors of the logits are absolute, against fp32, whose largest is {largest:.1f}.", note=True
+        f"Errors of the logits are absolute, against fp32 on {entries[0]['runner']}, whose largest is "
+        f"{largest:.1f}. What is emulated is computed in floating point as the file says.",
+        note=True,
     )
+
+
+def runner_words(entry: Mapping[str, Any], row: Mapping[str, Any]) -> str:
+    """A runner, the type that it chose where it says so, and whether the precision is only imitated there."""
+    words = [row["runner"]]
+    if chose := row["details"].get("executed_in"):
+        words.append(f"in {chose}")
+    if entry["emulated"]:
+        words.append("emulated")
+    return ", ".join(words)
 
 
 def _types(entries: Entries) -> str:
@@ -100,10 +113,10 @@ def _latency(entries: Entries) -> list[str]:
         ratio = f"{slowest[row['runner']] / latency['p50_ms']:.2f}x" if row["runner"] in slowest else ""
         interval = f"{latency['p50_low_ms']:.2f} to {latency['p50_high_ms']:.2f}"
         cells.append((row["runner"], row["precision"], latency["p50_ms"], interval, latency["p99_ms"], ratio))
-    emulated = [entry["precision"] for entry in entries if not entry["latency"]]
+    emulated = [entry["precision"] for entry in entries if entry["emulated"]]
     note = f" Emulated on this machine and never timed: {', '.join(emulated)}." if emulated else ""
     says = "One person in view, made-up motion, the network alone." + note
-    return [html_table(columns, cells), paragraph(says, note=True)]
+    return [heading("Latency of one clip"), html_table(columns, cells), paragraph(says, note=True)]
 
 
 def _attention(entries: Entries) -> list[str]:
@@ -157,8 +170,9 @@ def _corruption(entries: Entries, results: Mapping[str, Any], settings: Mapping[
     )
     figure = robustness_figure({name: curve([of]) for name, of in cells.items()}, title=" ")
     says = (
-        f"Top-1 % on {results['corrupted_clips']} of the clips, a sample by seed {settings['seed']}, mean "
-        f"over the severities of each corruption, {settings['draws']} draw(s); {CLEAN}: the sample as it is."
+        f"Top-1 % on {results['corrupted_clips']} of the clips, drawn by seed {settings['seed']}, each "
+        "precision on the first of its runners; mean over the severities of each corruption, "
+        f"{settings['draws']} draw(s); {CLEAN}: the same clips as they are."
     )
     skipped = {
         name: why

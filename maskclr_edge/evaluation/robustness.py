@@ -126,11 +126,17 @@ def open_store(
     """The rows that are there already for a model on these clips."""
     if keep is None:
         return RowStore(None, of)
+    return RowStore(keep, {**of, **facts_of_clips(clips, labels), "seed": seed})
+
+
+def facts_of_clips(
+    clips: npt.NDArray[np.float32], labels: npt.NDArray[np.int64] | None = None
+) -> dict[str, Any]:
+    """What kept results say of the clips, and labels, that they are of."""
     digest = hashlib.sha256(np.ascontiguousarray(clips).tobytes())
-    digest.update(np.ascontiguousarray(labels).tobytes())
-    return RowStore(
-        keep, {**of, "clips": list(clips.shape), "clips_sha256": digest.hexdigest(), "seed": seed}
-    )
+    if labels is not None:
+        digest.update(np.ascontiguousarray(labels).tobytes())
+    return {"clips": list(clips.shape), "clips_sha256": digest.hexdigest()}
 
 
 def summarise(rows: Sequence[Row]) -> list[CellResult]:

@@ -49,9 +49,52 @@ def test_a_bundle_s_precisions_side_by_side(
     assert [cell["corruption"] for cell in second["corrupted"]["cells"]] == ["clean", "joints", "noise"]
     runners = [name for name in ("onnxruntime", "openvino") if available(name)]
     assert [row["runner"] for row in second["latency"]] == runners
+    assert [row["runner"] for row in second["on"]] == runners
+    assert all(row["agreement"] >= 90 and row["clips"] == 30 for row in second["on"])
+    if len(runners) == 2:  # each has a file of its own
+        assert second["on"][0]["mean_logit_error"] != second["on"][1]["mean_logit_error"]
     text = page.read_text()
     assert text.count('src="data:image/png;base64,') == 2 and "int8: top-1" in text
     assert "http://" not in text and "https://" not in text
+
+
+def test_accuracy_first_and_latency_later(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from maskclr_edge.cli import report_runs
+
+    facts, kept = tmp_path / "report.json", tmp_path / "kept"
+    words = ["report", "--data", data, "--split", "val", "--sample", "9", "--corrupt", "joints:6"]
+    words += ["--keep", str(kept), "--out", str(tmp_path / "report.html"), "--json", str(facts)]
+    assert main([*words, "--seconds", "0"]) == 0
+    assert "not timed" in capsys.readouterr().out
+    assert "Latency of one clip" not in (tmp_path / "report.html").read_text()
+    first = json.loads(facts.read_text())["results"]
+    assert (first["clips"], first["split_clips"], first["corrupted_clips"]) == (9, 30, 9)
+    assert "9 (a sample by seed 0) of 30 made-up clips" in (tmp_path / "report.html").read_text()
+
+    def no_more(*arguments: Any, **others: Any) -> Any:
+        raise AssertionError("accuracy was computed again")
+
+    for name in ("evaluate", "joint_importance"):
+        monkeypatch.setattr(report_runs, name, no_more)
+    assert main([*words, "--seconds", "0.05"]) == 0
+    second = json.loads(facts.read_text())["results"]
+    assert not first["precisions"][1]["latency"] and second["precisions"][1]["latency"]
+    for before, after in zip(first["precisions"], second["precisions"], strict=True):
+        for key in ("top1", "agreement", "corrupted", "attention"):
+            assert before[key] == after[key]
+
+
+def test_some_precisions_alone(data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    facts = tmp_path / "report.json"
+    words = ["report", "--data", data, "--split", "val", "--corrupt", "none", "--seconds", "0", "--out"]
+    words += [str(tmp_path / "report.html"), "--json", str(facts), "--precision"]
+    assert main([*words, "fp32"]) == 0
+    assert [one["precision"] for one in json.loads(facts.read_text())["results"]["precisions"]] == ["fp32"]
+    assert main([*words, "int8,fp8"]) == 2
+    line = capsys.readouterr().err
+    assert "'fp8'" in line and "fp32, int8" in line and line.count("\n") == 1
 
 
 def test_what_is_emulated_is_never_timed(

@@ -129,14 +129,18 @@ def results(tmp_path: Path) -> Path:
             "split": "val",
             "clips": 90,
             "corrupted_clips": 30,
+            "frames": 32,
             "precisions": [
                 {
                     "precision": "int8",
-                    "runner": "onnxruntime",
+                    "emulated": False,
                     "bytes": 1_250_000,
-                    "top1": 97.5,
-                    "agreement": 99.9,
-                    "mean_logit_error": 0.0123,
+                    "on": [
+                        {"runner": "onnxruntime", "details": {}, "top1": 97.5}
+                        | {"agreement": 99.9, "mean_logit_error": 0.0123},
+                        {"runner": "openvino", "details": {"executed_in": "bf16"}, "top1": 97.4}
+                        | {"agreement": 99.8, "mean_logit_error": 0.0345},
+                    ],
                     "corrupted": {"mean_top1": 81.2},
                     "attention": {"overlap": 99.4},
                 },
@@ -276,7 +280,8 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "| memory in the second of 3 parts, in the last | 401, 402 MB |" in filled
     assert "Clean on 90 clips of penn.pkl `val`" in filled
     assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 81.20 | 99.4 |" in filled
-    assert "bf16" not in filled
+    assert "| int8 | openvino, in bf16 | 1.25 | 97.40 | 99.80 | 0.0345 |  |  |" in filled
+    assert "| bf16 |" not in filled
     assert "| 30 | openvino | int8 | 4.20 | 2.60 (2.50 to 2.70) |" in filled
     assert "| naive export | and the padded second | 10.00 (9.00 to 11.00), 360.0 ms |" in filled
     assert "| naive export | alone | 5.00 (4.50 to 5.50), 180.0 ms |" in filled
