@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 from maskclr_edge.cli.console import console, file_size, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from maskclr_edge.runtime.bundle import Artifact, Bundle
+
+#: groups of a sensitivity ranking that are printed, at least those that stay
+SHOWN = 8
 
 
 def show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> None:
@@ -33,17 +38,37 @@ def show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> Non
     screen.print(table(f"Bundle {out}", columns, rows, note=note))
     for precision, kept in bundle.built_by.get("calibration", {}).get("budget", {}).items():
         screen.print(_budget(precision, kept), markup=False, soft_wrap=True)
+        if kept["ranking"]:
+            screen.print(_ranking(precision, kept))
 
 
 def _budget(precision: str, kept: dict[str, Any]) -> str:
     """What an accuracy budget left in floating point, and what it measured."""
     names = ", ".join(kept["skip"]) or "nothing"
+    if kept["skip"]:
+        names += f" ({len(kept['skip'])} of {len(kept['ranking'])} groups)"
     lost = kept["float_top1"] - kept["top1"]
+    way = "below" if lost >= 0 else "above"
     return (
-        f"{precision}: {names} stays in floating point ({len(kept['skip'])} of {len(kept['ranking'])} "
-        f"groups); on {kept['clips']} held-out clips top-1 is {kept['top1']:.2f} %, {lost:.2f} points below "
-        f"float ({kept['max_drop']:g} allowed), and {kept['agreement']:.1f} % of the answers are the same"
+        f"{precision}: {names} stays in floating point; on {kept['clips']} held-out clips top-1 is "
+        f"{kept['top1']:.2f} %, {abs(lost):.2f} points {way} float ({kept['max_drop']:g} below allowed), and "
+        f"{kept['agreement']:.1f} % of the answers are the same"
     )
+
+
+def _ranking(precision: str, kept: dict[str, Any]) -> "Table":
+    """The groups that quantisation hurts most, those that stay in floating point among them."""
+    shown = max(SHOWN, len(kept["skip"]))
+    rows = [
+        (
+            one["module"], f"{one['kl']:.2e}", f"{one['cosine']:.5f}", f"{one['agreement']:.1f}",
+            f"{100 * one['weights']:.1f}", "yes" if one["module"] in kept["skip"] else "",
+        )
+        for one in kept["ranking"][:shown]
+    ]  # fmt: skip
+    columns = ("group, quantised alone", "KL, nats", "cosine", "same answer %", "weights %", "stays")
+    note = f"{len(rows)} of {len(kept['ranking'])} groups, the worst first; all are in the manifest"
+    return table(f"What {precision} does to the logits", columns, rows, note=note)
 
 
 def _read_back(item: "Artifact") -> str:

@@ -1,7 +1,7 @@
 """The quantised graphs of one export: ranges, outliers moved, the accuracy budget, Q/DQ pairs."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -68,8 +68,8 @@ class Quantised:
         max_drop, (clips, labels), head = self._budget
         # the pair of the same precision runs the float encoder too: one runner for both sides
         data = HeldOut(clips, labels, precision=precision, encoder=to_bytes(reference), head=head)
-        ranking = rank(graph, quantised, data, skip=self._skip, progress=self._progress)
-        chosen = within_budget(quantised, data, ranking, max_drop, self._progress)
+        ranked = partial(rank, graph, quantised, data, skip=self._skip, progress=self._progress)
+        chosen = within_budget(quantised, data, ranked, max_drop, self._progress)
         self._kept[precision.name] = chosen
         return quantised(chosen.skip)
 

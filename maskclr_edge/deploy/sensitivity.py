@@ -25,9 +25,9 @@ Progress = Callable[[int, int, str], None]
 #: a float32 encoder's copy with Q/DQ pairs everywhere but in the modules named
 Quantiser = Callable[[Sequence[str]], onnx.ModelProto]
 
-CLIPS_AT_ONCE = 16
+PERSONS_AT_ONCE = 8
 #: clips that each group is ranked on; the budget itself is measured on all
-RANKED = 128
+RANKED = 64
 
 
 @dataclass(frozen=True)
@@ -76,21 +76,32 @@ class HeldOut:
         encoder: bytes,
         head: bytes,
     ) -> None:
-        self.clips, self.labels = clips, labels
+        self.labels = labels
+        self._present = clips.any(axis=(2, 3, 4))  # (N, M)
+        # somebody absent is zeros whoever it is, and runs once: last of the persons
+        self._persons = np.concatenate([clips[self._present], np.zeros_like(clips[:1, 0])])
         self._precision, self._head = precision, head
         self.logits = self.run(encoder)
 
     def first(self, count: int) -> "HeldOut":
         """The first ``count`` clips, with their logits."""
         part = copy(self)
-        part.clips, part.labels, part.logits = self.clips[:count], self.labels[:count], self.logits[:count]
+        part._present, part.labels, part.logits = (
+            self._present[:count],
+            self.labels[:count],
+            self.logits[:count],
+        )
+        part._persons = np.concatenate([self._persons[: part._present.sum()], self._persons[-1:]])
         return part
 
     def run(self, encoder: bytes) -> Floats:
         """Logits (N, K) of an encoder of the precision."""
         pair = open_pair(self._precision, encoder, self._head)
-        parts = range(0, len(self.clips), CLIPS_AT_ONCE)
-        return np.concatenate([pair.infer(self.clips[start : start + CLIPS_AT_ONCE]) for start in parts])
+        starts = range(0, len(self._persons), PERSONS_AT_ONCE)
+        found = np.concatenate([pair.encoder(self._persons[at : at + PERSONS_AT_ONCE]) for at in starts])
+        features = np.broadcast_to(found[-1], (*self._present.shape, found.shape[1])).copy()
+        features[self._present] = found[:-1]
+        return pair.head(features)
 
     def agreement(self, logits: Floats) -> float:
         """Percent of clips with the float network's answer."""
@@ -141,19 +152,21 @@ def rank(
 def within_budget(
     quantised: Quantiser,
     held_out: HeldOut,
-    ranking: Sequence[Sensitivity],
+    ranked: Callable[[], Sequence[Sensitivity]],
     max_drop: float,
     progress: Progress | None = None,
 ) -> Budgeted:
     """The fewest groups to keep in floating point, the worst first, so that top-1 drops ``max_drop`` at most.
 
+    ranked: gives the groups, the worst first; asked only where something has to be kept, for it takes long.
     Raises ConfigError for a budget that is no share of percent, ExportError where even half of the weights
     in floating point do not meet it: such a file would be quantised in name only.
     """
     if not 0 <= max_drop <= 100:
         raise ConfigError(f"max-drop is {max_drop:g}; expected points of top-1 accuracy from 0 to 100")
     float_top1 = top_k_accuracy(held_out.logits, held_out.labels)
-    most = int(np.searchsorted(np.cumsum([one.weights for one in ranking]), 0.5))
+    ranking: Sequence[Sensitivity] = ()
+    most = 0
     measured: dict[int, Floats] = {}
 
     def drop(kept: int) -> float:
@@ -164,6 +177,9 @@ def within_budget(
         return float_top1 - top_k_accuracy(measured[kept], held_out.labels)
 
     low, high = 0, 0
+    if drop(0) > max_drop:
+        ranking = ranked()
+        most = int(np.searchsorted(np.cumsum([one.weights for one in ranking]), 0.5))
     while drop(high) > max_drop:  # one, two, four and so on, then the fewest in between
         if high == most:
             raise ExportError(

@@ -11,6 +11,7 @@ from maskclr_edge.checkpoint import Checkpoint
 from maskclr_edge.deploy import encoder_graph, head_graph
 from maskclr_edge.deploy.builder import to_bytes
 from maskclr_edge.deploy.calibrate import calibrate, present_persons
+from maskclr_edge.deploy.onnx_pair import open_pair
 from maskclr_edge.deploy.parity import probe_clips
 from maskclr_edge.deploy.precision import get_precision
 from maskclr_edge.deploy.quantise import quantisable, quantise
@@ -69,12 +70,12 @@ def test_the_fragile_group_is_found_and_it_alone_is_spared(random_checkpoint: Ma
     assert ranking[0].module == FRAGILE and ranking[0].kl > 10 * ranking[1].kl
     assert ranking[0].cosine < ranking[1].cosine
     assert sum(one.weights for one in ranking) == pytest.approx(1)
-    chosen = within_budget(case.quantised, case.held_out, ranking, 10)
+    chosen = within_budget(case.quantised, case.held_out, lambda: ranking, 10)
     assert chosen.skip == (FRAGILE,) and chosen.float_top1 == 100
     assert chosen.top1 >= 90 > dict(chosen.tried)[0]
     assert chosen.agreement == chosen.top1  # the labels are the float network's answers
     assert {"skip", "ranking", "tried"} <= set(chosen.to_dict())
-    loose = within_budget(case.quantised, case.held_out, ranking, 100)
+    loose = within_budget(case.quantised, case.held_out, lambda: pytest.fail("ranked in vain"), 100)
     assert loose.skip == () and len(loose.tried) == 1  # nothing is spared that need not be
 
 
@@ -82,9 +83,9 @@ def test_a_budget_that_cannot_be_met_is_an_error(random_checkpoint: Maker) -> No
     case = Case(random_checkpoint(depth=1, dim_feat=32, dim_rep=32), ["backbone"])
     ranking = rank(case.model, case.quantised, case.held_out)
     with pytest.raises(ExportError, match=r"a drop of 1 points cannot be kept.*export fp16"):
-        within_budget(case.quantised, case.held_out, ranking, 1)
+        within_budget(case.quantised, case.held_out, lambda: ranking, 1)
     with pytest.raises(ConfigError, match="from 0 to 100"):
-        within_budget(case.quantised, case.held_out, ranking, -1)
+        within_budget(case.quantised, case.held_out, lambda: ranking, -1)
 
 
 def test_a_precision_in_name_only_is_an_error(random_checkpoint: Maker) -> None:
@@ -95,3 +96,14 @@ def test_a_precision_in_name_only_is_an_error(random_checkpoint: Maker) -> None:
         check_share(INT8, read_back(case.quantised(list(sizes)[: len(sizes) // 2 + 1])))
     with pytest.raises(ExportError, match="100 % float32"):
         check_share(get_precision("fp16"), read_back(case.model))
+
+
+def test_absent_persons_are_run_once_and_change_nothing(random_checkpoint: Maker) -> None:
+    checkpoint = random_checkpoint(depth=1)
+    clips = probe_clips(5, 2, 20, seed=3)
+    clips[1, 1] = 0  # one person
+    clips[3] = 0  # nobody
+    encoder, head = to_bytes(encoder_graph(checkpoint, flat=False)), to_bytes(head_graph(checkpoint))
+    held = HeldOut(clips, np.zeros(5, np.int64), precision=INT8, encoder=encoder, head=head)
+    np.testing.assert_allclose(held.logits, open_pair(INT8, encoder, head).infer(clips), atol=1e-5)
+    np.testing.assert_allclose(held.first(4).run(encoder), held.logits[:4], atol=1e-5)
