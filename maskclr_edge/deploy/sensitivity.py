@@ -77,7 +77,7 @@ class HeldOut:
         head: bytes,
     ) -> None:
         self.labels = labels
-        self._present = clips.any(axis=(2, 3, 4))  # (N, M)
+        self._present: npt.NDArray[np.bool_] = np.asarray(clips.any(axis=(2, 3, 4)))  # (N, M)
         # somebody absent is zeros whoever it is, and runs once: last of the persons
         self._persons = np.concatenate([clips[self._present], np.zeros_like(clips[:1, 0])])
         self._precision, self._head = precision, head
