@@ -68,7 +68,7 @@ def test_a_command_parses(words: list[str], tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     for word in words:
         if Path(word).suffix in {".pkl", ".bin", ".yaml", ".safetensors", ".npz", ".webm", ".mp4"}:
-            Path(word).parent.mkdir(exist_ok=True)
+            Path(word).parent.mkdir(parents=True, exist_ok=True)
             Path(word).touch()
     if words[1] in ("--help", "--version"):
         return
