@@ -1,9 +1,12 @@
 """Files written whole or not at all, and where caches lie."""
 
+import hashlib
+import json
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
@@ -16,6 +19,11 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         _write(path, data)
     except OSError as error:  # naming the sibling would only puzzle
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def short_digest(facts: Any) -> str:
+    """Sixteen hex digits for a file's name, of facts as JSON holds them."""
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def cache_folder() -> Path:

@@ -13,20 +13,16 @@ from maskclr_edge.bench.timing import Budget
 from maskclr_edge.cli.bench_page import bench_markdown, bench_page
 from maskclr_edge.cli.bench_view import bench_view
 from maskclr_edge.cli.console import console, file_option, json_option, progress, write_json
+from maskclr_edge.cli.lists import comma_names
 from maskclr_edge.errors import EngineError
 from maskclr_edge.files import write_atomically
-
-
-def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
-    """Names with commas between them, each once."""
-    return tuple(dict.fromkeys(word.strip() for word in (value or "").split(",") if word.strip()))
 
 
 def _numbers(low: int, high: int) -> Callable[[click.Context, click.Parameter, str | None], tuple[int, ...]]:
     """Whole numbers with commas between them, each from `low` to `high`."""
 
     def convert(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[int, ...]:
-        words = _names(ctx, param, value)
+        words = comma_names(ctx, param, value)
         for word in words:
             # int() alone would take signs, underscores and other alphabets' digits
             if not (word.isascii() and word.isdigit() and len(word) < 10 and low <= int(word) <= high):
@@ -37,7 +33,7 @@ def _numbers(low: int, high: int) -> Callable[[click.Context, click.Parameter, s
 
 
 def _scenarios(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
-    words = _names(ctx, param, value)
+    words = comma_names(ctx, param, value)
     for word in words:
         if word not in SCENARIOS:
             raise click.BadParameter(f"{word!r} is none of {', '.join(SCENARIOS)}", ctx, param)
@@ -46,9 +42,9 @@ def _scenarios(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 @click.command()
 @click.argument("models", metavar="[MODEL]...", nargs=-1)
-@click.option("--runner", "runners", metavar="R,...", callback=_names, help="Runners; all by default.")
-@click.option("--precision", "precisions", metavar="P,...", callback=_names, help="fp32, int8, ...; all that "
-              "the model has by default.")  # fmt: skip
+@click.option("--runner", "runners", metavar="R,...", callback=comma_names, help="Runners; all by default.")
+@click.option("--precision", "precisions", metavar="P,...", callback=comma_names, help="fp32, int8, ...; all "
+              "that the model has by default.")  # fmt: skip
 @click.option("--frames", metavar="T,...", callback=_numbers(1, 243), help="Clip lengths; the model's own, "
               "and 30, 81 and 243 where it takes them, by default.")  # fmt: skip
 @click.option("--persons", metavar="M,...", callback=_numbers(1, 2), help="Persons in view; 1 and, where the "

@@ -1,6 +1,5 @@
 """The options of ``maskclr-edge export`` that are about engines."""
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
+from maskclr_edge.cli.lists import word_list
 from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def engine_options(command: Command) -> Command:
             "dla": dla or None,
         }
         choices = EngineChoices(
-            tuple(dict.fromkeys(kind for words in engines for kind in re.split(r"[,\s]+", words) if kind)),
+            word_list(",".join(engines)),
             compute_capabilities(sm or ""),
             frames,
             persons,
@@ -142,7 +142,7 @@ _OPTIONS = (
 def compute_capabilities(text: str) -> tuple[int, ...]:
     """Whole numbers from ``86,89`` or ``SM86 8.9``. Raises ConfigError."""
     found = []
-    for word in re.split(r"[,\s]+", text):
+    for word in word_list(text):
         digits = word.upper().removeprefix("SM_").removeprefix("SM").replace(".", "")
         if not digits:
             continue

@@ -1,6 +1,5 @@
 """``maskclr-edge export``: a checkpoint becomes a bundle that was checked against it."""
 
-import re
 import shlex
 import time
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from maskclr_edge.cli import export_report
 from maskclr_edge.cli.calibrate import calibration_for, is_table
 from maskclr_edge.cli.console import json_option, messages, progress, write_json
 from maskclr_edge.cli.engine_options import EngineChoices, engine_options
+from maskclr_edge.cli.lists import word_list
 from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ def _plan(
     """What to make: what the options say, within what the targets take; and the targets' words by name."""
     from maskclr_edge.deploy.targets import Plan, find_target, plan
 
-    precisions = _words(precision or "")
+    precisions = word_list(precision or "")
     if not targets:
         return Plan(precisions, precisions, choices.settings()), {}
     found = {word: find_target(word) for word in dict.fromkeys(targets)}
@@ -242,7 +242,3 @@ def _read_upstream(path: Path, config: str | None) -> "Checkpoint":
     from maskclr_edge.model import read_upstream
 
     return read_upstream(path, config=read_config(Path(config)) if config else None)
-
-
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(word for word in re.split(r"[,\s]+", text) if word))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from maskclr_edge.cli.console import console, json_option, messages, progress, table, write_json
+from maskclr_edge.cli.lists import comma_names
 from maskclr_edge.cli.live_views import ViewOptions, open_views, view_options
 
 if TYPE_CHECKING:
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 @click.option(
     "--max-people", type=click.IntRange(1, 8), default=8, show_default=True, help="People followed."
 )
-@click.option("--two-person", default="", metavar="CLASSES|all", help="Classes that two people do together, "
-              "of a model that does not say.")  # fmt: skip
+@click.option("--two-person", metavar="CLASSES|all", callback=comma_names, help="Classes that two "
+              "people do together, of a model that does not say.")  # fmt: skip
 @click.option(
     "--realtime", is_flag=True, help="Play a file by its times and drop what comes too fast, as a camera."
 )
@@ -45,7 +46,7 @@ def command(
     window: float,
     hz: float,
     max_people: int,
-    two_person: str,
+    two_person: tuple[str, ...],
     realtime: bool,
     layout: str | None,
     resolution: str | None,
@@ -85,8 +86,7 @@ def command(
     from maskclr_edge.runtime.importance import JointImportance
 
     options, screen = ViewOptions(**shown), console(json_to)
-    together = tuple(name.strip() for name in two_person.split(",") if name.strip())
-    settings = LiveSettings(window_s=window, hz=hz, most=max_people, two_person=together)
+    settings = LiveSettings(window_s=window, hz=hz, most=max_people, two_person=two_person)
     with contextlib.ExitStack() as stack:
         opened = open_source(source, layout=layout, resolution_wh=size_wh(resolution), name=name)
         stack.callback(opened.close)

@@ -1,7 +1,6 @@
 """What ``maskclr-edge report`` measures: each precision of a bundle against its fp32."""
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from maskclr_edge.bench.scenarios import measure_network
 from maskclr_edge.bench.suite import label
 from maskclr_edge.bench.timing import Budget
 from maskclr_edge.cli.console import ProgressCallback
+from maskclr_edge.cli.lists import word_list
 from maskclr_edge.data import make_clips, read_annotations
 from maskclr_edge.deploy.calibrate import present_persons
 from maskclr_edge.deploy.importance import joint_importance, top_overlap
@@ -111,6 +111,7 @@ class _Run:
     ) -> None:
         self._asked, self._bundle, self._contract, self._report = asked, bundle, contract, report
         self._clips, self._labels, self._chosen = clips, labels, chosen
+        self._facts = facts_of_clips(clips, labels)
         self._keep = Path(asked.keep) if asked.keep else None
         self._persons = np.concatenate(present_persons([clips[chosen]], contract.absent))[:ATTENTION_PERSONS]
         self._reference: Evaluation | None = None
@@ -152,7 +153,7 @@ class _Run:
             result = evaluate(opened.infer, self._clips, self._labels, batch=BATCH, progress=self._report)
             return result.logits
 
-        of = model_identity(self._asked.model, opened) | facts_of_clips(self._clips, self._labels)
+        of = model_identity(self._asked.model, opened) | self._facts
         return score(kept_array(self._keep, "logits", of, len(self._clips), compute), self._labels)
 
     def _looked_at(self, name: str, runner: str) -> dict[str, Any]:
@@ -218,7 +219,7 @@ def _precisions(asked: Asked, bundle: Bundle) -> list[str]:
             f"{asked.model} has {', '.join(names)} and a report compares with {REFERENCE}; export the "
             f"checkpoint with --precision {REFERENCE},{','.join(names)}"
         )
-    wanted = names if asked.precision is None else re.split(r"[,\s]+", asked.precision.strip(", "))
+    wanted = names if asked.precision is None else word_list(asked.precision) or (asked.precision,)
     for name in wanted:
         if name not in names:
             raise ConfigError(f"{asked.model} has no {name!r}; its precisions are {', '.join(names)}")

@@ -7,6 +7,7 @@ import numpy as np
 from rich.table import Table
 
 from maskclr_edge.cli.console import ProgressCallback, console, json_option, progress, table, write_json
+from maskclr_edge.cli.lists import comma_names
 
 if TYPE_CHECKING:
     from maskclr_edge.bench.tune import Tuning
@@ -16,16 +17,11 @@ if TYPE_CHECKING:
 MOST_CLIPS = 256
 
 
-def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:
-    """Names with commas between them, each once."""
-    return tuple(dict.fromkeys(word.strip() for word in (value or "").split(",") if word.strip()))
-
-
 @click.command()
 @click.argument("model", metavar="[BUNDLE]", default="bundled")
-@click.option("--runner", "runners", metavar="R,...", callback=_names, help="Runners; all by default.")
-@click.option("--precision", "precisions", metavar="P,...", callback=_names, help="Only these; all that the "
-              "bundle has by default.")  # fmt: skip
+@click.option("--runner", "runners", metavar="R,...", callback=comma_names, help="Runners; all by default.")
+@click.option("--precision", "precisions", metavar="P,...", callback=comma_names, help="Only these; all that "
+              "the bundle has by default.")  # fmt: skip
 @click.option(
     "--frames", type=click.IntRange(1, 243), help="Clip length to time; the bundle's own by default."
 )

@@ -86,11 +86,8 @@ class HeldOut:
     def first(self, count: int) -> "HeldOut":
         """The first ``count`` clips, with their logits."""
         part = copy(self)
-        part._present, part.labels, part.logits = (
-            self._present[:count],
-            self.labels[:count],
-            self.logits[:count],
-        )
+        part.labels, part.logits = self.labels[:count], self.logits[:count]
+        part._present = self._present[:count]
         part._persons = np.concatenate([self._persons[: part._present.sum()], self._persons[-1:]])
         return part
 

@@ -1,8 +1,6 @@
 """Arrays that took long to compute, kept in a folder so that a run that was stopped goes on from them."""
 
-import hashlib
 import io
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from maskclr_edge.errors import ConfigError, DataError
-from maskclr_edge.files import write_atomically
+from maskclr_edge.errors import DataError
+from maskclr_edge.evaluation.row_store import write_kept
+from maskclr_edge.files import short_digest
 
 Floats = npt.NDArray[np.float32]
 
@@ -26,18 +25,13 @@ def kept_array(
     """
     if folder is None:
         return compute()
-    digest = hashlib.sha256(json.dumps(dict(of), sort_keys=True).encode()).hexdigest()[:16]
-    path = folder / f"{kind}-{digest}.npy"
+    path = folder / f"{kind}-{short_digest(dict(of))}.npy"
     if path.exists():
         return _read(path, rows)
     array = compute()
     data = io.BytesIO()
     np.save(data, np.asarray(array, np.float32), allow_pickle=False)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, data.getvalue())
-    except OSError as error:
-        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
+    write_kept(path, data.getvalue())
     return array
 
 

@@ -1,6 +1,5 @@
 """Finished rows of a robustness run, kept in a file so that a run that was stopped goes on from there."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from maskclr_edge.errors import ConfigError, DataError
-from maskclr_edge.files import write_atomically
+from maskclr_edge.files import short_digest, write_atomically
 
 FORMAT = "maskclr-edge-robustness-rows"
 VERSION = 1
@@ -61,8 +60,7 @@ class RowStore:
         self.rows: dict[Task, Row] = {}
         if folder is None:
             return
-        digest = hashlib.sha256(json.dumps(self.of, sort_keys=True).encode()).hexdigest()[:16]
-        self.path = folder / f"rows-{digest}.json"
+        self.path = folder / f"rows-{short_digest(self.of)}.json"
         if self.path.exists():
             self.rows = {row.task: row for row in _read(self.path, self.of)}
 
@@ -73,11 +71,16 @@ class RowStore:
             return
         rows = [asdict(kept) for kept in self.rows.values()]
         document = {"format": FORMAT, "version": VERSION, "of": self.of, "rows": rows}
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(self.path, (json.dumps(document, indent=1) + "\n").encode())
-        except OSError as error:
-            raise ConfigError(f"cannot write {self.path}: {error.strerror or error}") from error
+        write_kept(self.path, (json.dumps(document, indent=1) + "\n").encode())
+
+
+def write_kept(path: Path, data: bytes) -> None:
+    """Write a file that a later run goes on from, its folder too. Raises ConfigError where it cannot."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, data)
+    except OSError as error:
+        raise ConfigError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _read(path: Path, of: Mapping[str, Any]) -> list[Row]:

@@ -4,18 +4,17 @@ A file belongs to one bundle's content, one machine and the installed versions: 
 it is not taken, and the reason for the choice says so.
 """
 
-import hashlib
 import json
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from maskclr_edge.errors import BundleError
-from maskclr_edge.files import cache_folder, write_atomically
+from maskclr_edge.files import cache_folder, short_digest, write_atomically
 from maskclr_edge.runtime.bundle import Bundle
 from maskclr_edge.runtime.cores import default_threads
 from maskclr_edge.runtime.precisions import exactness
@@ -123,7 +122,7 @@ def bundle_key(bundle: Bundle) -> str:
         (artifact.sha256, artifact.role, artifact.precision, *artifact.runners)
         for artifact in bundle.artifacts
     )
-    return _digest(parts)
+    return short_digest(parts)
 
 
 def here() -> dict[str, Any]:
@@ -143,7 +142,7 @@ def _folder() -> Path:
 
 
 def _file(bundle: Bundle, machine: Mapping[str, Any]) -> Path:
-    return _folder() / f"{bundle_key(bundle)}-{_digest(machine)}.json"
+    return _folder() / f"{bundle_key(bundle)}-{short_digest(machine)}.json"
 
 
 def _read(file: Path) -> Tuned:
@@ -174,10 +173,6 @@ def _row(fields: Fields) -> Row:
     return Row(
         fields.word("runner"), fields.word("precision"), fields.number("p50_ms"), fields.number("agreement")
     )
-
-
-def _digest(value: Mapping[str, Any] | Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _processor() -> str:
