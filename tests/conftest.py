@@ -33,8 +33,9 @@ for name in ("DISPLAY", "WAYLAND_DISPLAY"):
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
 
-# The scripts of benchmarks/ import one another, as Python lets them where they are run.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+# The scripts of benchmarks/ import one another, as Python lets them where they are run; tests share stand-ins
+# from this folder.
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / "benchmarks"), str(Path(__file__).parent)]
 
 # What was tuned or cached on the machine that tests run on must not decide their outcome.
 os.environ["MASKCLR_EDGE_CACHE"] = str(Path(tempfile.gettempdir()) / "maskclr-edge-tests-have-no-cache")

@@ -21,10 +21,32 @@ from maskclr_edge.skeleton import SkeletonContract, preprocess
 
 @dataclass(frozen=True, eq=False)
 class Asked:
-    """Somebody with a window that is ready."""
+    """Somebody with a window that is ready, as it was when it was asked about."""
 
     track: Track
     window: Window
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """Of P people: probabilities (P, K), motion (P,) in body sizes, importance (P, 17) where asked for."""
+
+    probabilities: npt.NDArray[np.float64]
+    motion: Sequence[float]
+    importance: Array | None
+
+
+@dataclass(eq=False)
+class Question:
+    """What each of ``people`` does at a moment, ``pairs`` of them together, as places in ``people``.
+
+    ``answer`` is set last of all, by whoever asks the model, so that another thread may look for it.
+    """
+
+    time_s: float
+    people: Sequence[Asked]
+    pairs: Sequence[tuple[int, int]]
+    answer: Answer | None = None
 
 
 class Answers:

@@ -1,5 +1,6 @@
 """A picture to draw on, in units that suit its size: lines, discs, see-through panels, text. OpenCV."""
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,14 @@ class Canvas:
         ends = (_fine(start), _fine(end))
         self._cv2.line(self.picture, *ends, colour, thick, self._cv2.LINE_AA, _FINE_BITS)
 
+    def lines(self, starts: Array, ends: Array, colour: Colour, thick: float) -> None:
+        """Lines of one colour between points (N, 2) in pixels; N may be 0."""
+        if not len(starts):
+            return
+        thick = max(round(thick * self.unit), 1)
+        pieces = np.rint(np.stack((starts, ends), axis=1) * (1 << _FINE_BITS)).astype(np.int32)  # (N, 2, 2)
+        self._cv2.polylines(self.picture, pieces, False, colour, thick, self._cv2.LINE_AA, _FINE_BITS)
+
     def disc(self, at: Any, radius: float, colour: Colour, cover: float = 1.0) -> None:
         """A disc around a point in pixels; ``cover`` below 1 lets what is under it shine through."""
         cv2 = self._cv2
@@ -66,8 +75,7 @@ class Canvas:
         """A see-through rectangle; ``cover`` 1 hides what is under it."""
         part = self._part(left, top, width, tall)
         if part.size:
-            ground = np.full_like(part, colour)
-            part[:] = self._cv2.addWeighted(ground, cover, part, 1 - cover, 0)
+            self._cv2.LUT(part, _covered(cover, colour), dst=part)
 
     def box(self, left: float, top: float, width: float, tall: float, colour: Colour) -> None:
         """A filled rectangle."""
@@ -119,6 +127,14 @@ class Canvas:
         x1, y1 = (max(round(value * self.unit), 0) for value in (left + width, top + tall))
         part: Array = self.picture[y0:y1, x0:x1]
         return part
+
+
+@functools.lru_cache(64)
+def _covered(cover: float, colour: Colour) -> Array:
+    """What each value of a pixel's three channels becomes under ``cover`` of a colour: (1, 256, 3) bytes."""
+    values = np.arange(256)[None, :, None] * (1 - cover) + np.array(colour) * cover
+    table: Array = np.rint(values).astype(np.uint8)
+    return table
 
 
 def _pixel(point: Any) -> tuple[int, int]:

@@ -1,8 +1,6 @@
 """What a person sees: skeletons, where people went, a label on each of them, a line of figures. OpenCV."""
 
-import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
@@ -24,6 +22,13 @@ PERSONS: tuple[Colour, ...] = (
     *((0, 94, 213), (205, 205, 205)),
 )
 _UNSURE, _SURE, _GLOW, _WARN = (60, 120, 245), (150, 225, 80), (255, 120, 255), (80, 190, 255)
+
+#: places of a trail that are drawn alike, at once
+_TRAIL_STEP = 4
+#: from hardly to clearly seen
+_TONES: list[Colour] = [
+    (round(b), round(g), round(r)) for b, g, r in np.linspace(_UNSURE, _SURE, 33).tolist()
+]
 
 
 class Overlay:
@@ -64,12 +69,13 @@ class Overlay:
 
     def _trail(self, person: Labelled) -> None:
         """Where the feet went: the line grows thinner and darker into the past."""
-        points = [(x * self.scale, y * self.scale) for x, y in person.trail]
-        colour, count = np.array(colour_of(person.number)), max(len(points) - 1, 1)
-        for step, (start, end) in enumerate(itertools.pairwise(points), start=1):
-            fresh = step / count
-            tone = [int(value) for value in colour * (0.35 + 0.65 * fresh)]
-            self._canvas.line(start, end, (tone[0], tone[1], tone[2]), 0.8 + 2.2 * fresh)
+        points = np.array(person.trail).reshape(-1, 2) * self.scale
+        colour, count = colour_of(person.number), max(len(points) - 1, 1)
+        for begin in range(0, count, _TRAIL_STEP):
+            fresh = min(begin + _TRAIL_STEP, count) / count
+            blue, green, red = (int(value * (0.35 + 0.65 * fresh)) for value in colour)
+            part = points[begin : begin + _TRAIL_STEP + 1]
+            self._canvas.lines(part[:-1], part[1:], (blue, green, red), 0.8 + 2.2 * fresh)
 
     def _glow(self, person: Labelled) -> None:
         if person.importance is None:
@@ -84,14 +90,14 @@ class Overlay:
     def _skeleton(self, person: Labelled) -> None:
         points, sure = person.keypoints[:, :2] * self.scale, person.keypoints[:, 2]
         bones = [(a, b) for a, b in self._layout.edges if min(sure[a], sure[b]) > 0]
+        starts, ends = (points[[bone[end] for bone in bones]] for end in (0, 1))
+        self._canvas.lines(starts, ends, DARK, 5.5)
         for a, b in bones:
-            self._canvas.line(points[a], points[b], DARK, 5.5)
-        for a, b in bones:
-            self._canvas.line(points[a], points[b], _of_confidence(float(min(sure[a], sure[b]))), 3)
+            self._canvas.line(points[a], points[b], _of_confidence(min(sure[a], sure[b])), 3)
         for point, confidence in zip(points, sure, strict=True):
             if confidence > 0:
                 self._canvas.disc(point, 4.6, DARK)
-                self._canvas.disc(point, 3.4, _of_confidence(float(confidence)))
+                self._canvas.disc(point, 3.4, _of_confidence(confidence))
 
     def _label(self, person: Labelled, taken: list[tuple[float, float, float, float]]) -> None:
         """A card above the person's head: number, label, and bars of the three likeliest classes.
@@ -178,6 +184,5 @@ def words(name: str) -> str:
 
 
 def _of_confidence(confidence: float) -> Colour:
-    sure = min(max((confidence - SEEN) / (1 - SEEN), 0.0), 1.0)
-    mixed: Any = np.rint(np.array(_UNSURE) * (1 - sure) + np.array(_SURE) * sure).astype(int).tolist()
-    return mixed[0], mixed[1], mixed[2]
+    sure = min(max((float(confidence) - SEEN) / (1 - SEEN), 0.0), 1.0)
+    return _TONES[round(sure * (len(_TONES) - 1))]

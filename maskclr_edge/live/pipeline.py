@@ -2,7 +2,9 @@
 
 Between two stages lies a mailbox of one slot. From a camera, or a file played in real time, capture never
 waits: a newer frame takes the place of one that nobody fetched, so what is shown stays young however slow
-the pose estimator is, and what was dropped is counted. From a file every frame is looked at.
+the pose estimator is, and what was dropped is counted. Nor is a frame kept back until the model has answered
+for it: a thread of its own asks the model, and its answer goes into the frame that is next by then. From a
+file every frame is looked at, and shown with its answer.
 """
 
 import threading
@@ -11,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from maskclr_edge.errors import ConfigError
+from maskclr_edge.live.answers import Question
 from maskclr_edge.live.figures import MOST_CHANGES, Figures, LabelChange, Meter, Summary
 from maskclr_edge.live.frame import Frame, Source
 from maskclr_edge.live.geometry import Array
@@ -79,9 +82,11 @@ class _Pipeline:
         self.source, self.pose, self.paced = source, pose, realtime and not source.live
         self.realtime = realtime or source.live
         self.meter = Meter()
+        self.asked: Mailbox[Question] = Mailbox(wait=False)
         self.labeller = Labeller(
             classifier, settings, layout, source.resolution_wh, self.meter, importance,
             beside_pose=self.realtime and source.layout is None,
+            ask=self.asked.put if self.realtime else None,
         )  # fmt: skip
         self.frames: Mailbox[_Taken] = Mailbox(wait=not self.realtime)
         self.found: Mailbox[_Taken] = Mailbox(wait=True)
@@ -100,7 +105,7 @@ class _Pipeline:
         progress: Callable[[int, int, str], None] | None,
     ) -> Summary:
         summary = Summary(realtime=self.realtime)
-        stages = [self._thread(stage) for stage in (self._capture, self._find, self._label)]
+        stages = [self._thread(stage) for stage in (self._capture, self._find, self._label, self._answer)]
         began = time.perf_counter()
         for stage in stages:
             stage.start()
@@ -173,7 +178,12 @@ class _Pipeline:
             )
             if not self.moments.put(moment):
                 return
+        self.asked.stop()  # what is not answered by now belongs to no frame any more
         self.moments.finish()
+
+    def _answer(self) -> None:
+        while (question := self.asked.get()) is not None:
+            self.labeller.answer(question)
 
     def _notes(self, found: _Taken) -> tuple[str, ...]:
         """What a user should know of this moment: what the source says, too many people, or nobody."""
@@ -192,8 +202,10 @@ class _Pipeline:
         elif frame.time_s - self._somebody_s >= _NOBODY_S:
             notes.append(f"nobody in view for {frame.time_s - self._somebody_s:.0f} s")
         if count and (spaced_s := self.labeller.spaced_s):
-            share = f"the model gets {100 * SHARE:.0f} % of the time of pose"
-            notes.append(f"an answer every {spaced_s:.1f} s, less often than asked: {share}")
+            why = "the model takes as long"
+            if self.labeller.beside_pose:
+                why = f"the model gets {100 * SHARE:.0f} % of the time of pose"
+            notes.append(f"an answer every {spaced_s:.1f} s, less often than asked: {why}")
         return tuple(notes)
 
     def _show(self, moment: Moment, views: Sequence[View]) -> None:
@@ -217,7 +229,7 @@ class _Pipeline:
 
     def _stop(self) -> None:
         self.stopping.set()
-        for box in (self.frames, self.found, self.moments):
+        for box in (self.frames, self.found, self.asked, self.moments):
             box.stop()
 
     def _finish(self, summary: Summary) -> Summary:

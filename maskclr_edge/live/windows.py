@@ -29,6 +29,12 @@ class Window:
         while time_s - self._seen[0][0] > self.seconds:
             self._seen.popleft()
 
+    def copy(self) -> "Window":
+        """This window as it is now, for another thread; the skeletons are shared."""
+        copied = Window(self.seconds)
+        copied._seen = self._seen.copy()
+        return copied
+
     @property
     def bounds_s(self) -> tuple[float, float]:
         """When the first and the last skeleton held were seen."""
