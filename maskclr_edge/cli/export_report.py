@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from maskclr_edge.cli.console import console, file_size, table
+from maskclr_edge.cli.console import console, file_size, messages, table
+from maskclr_edge.cli.shares import product_words
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,21 +26,36 @@ def show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> Non
             file,
             ", ".join(dict.fromkeys(item.precision for item in items)),
             file_size(items[0].bytes),
-            _read_back(items[0]),
+            product_words(items[0].read_back),
             _parity(items[0]),
             _for(items[0]),
         )
         for file, items in files.items()
     ]
-    columns = ("file", "precision", "size", "read back", "largest error", "runs on")
+    columns = ("file", "precision", "size", "products read back", "largest error", "runs on")
     made = f"made in {seconds:.1f} s"
     note = f"errors are of logits, against the checkpoint; {made}. Try: maskclr-edge bench {shlex.quote(out)}"
     screen = console(json_to)
     screen.print(table(f"Bundle {out}", columns, rows, note=note))
+    for line in _thin(bundle):
+        messages().print(f"warning: {line}", markup=False, soft_wrap=True)
     for precision, kept in bundle.built_by.get("calibration", {}).get("budget", {}).items():
         screen.print(_budget(precision, kept), markup=False, soft_wrap=True)
         if kept["ranking"]:
             screen.print(_ranking(precision, kept))
+
+
+def _thin(bundle: "Bundle") -> list[str]:
+    """What is below its precision's share at the longest clips, and not at the model's own length."""
+    from maskclr_edge.deploy.precision import PRECISIONS
+    from maskclr_edge.deploy.read_back import in_name_only
+
+    found = []
+    for item in bundle.artifacts:
+        longest = item.read_back.get("gemm_flops_longest")
+        if item.kind == "onnx" and longest and item.precision in PRECISIONS:
+            found.append(in_name_only(PRECISIONS[item.precision], longest))
+    return [f"{line}; attention products grow with the length" for line in dict.fromkeys(found) if line]
 
 
 def _budget(precision: str, kept: dict[str, Any]) -> str:
@@ -69,17 +85,6 @@ def _ranking(precision: str, kept: dict[str, Any]) -> "Table":
     columns = ("group, quantised alone", "KL, nats", "cosine", "same answer %", "weights %", "stays")
     note = f"{len(rows)} of {len(kept['ranking'])} groups, the worst first; all are in the manifest"
     return table(f"What {precision} does to the logits", columns, rows, note=note)
-
-
-def _read_back(item: "Artifact") -> str:
-    """The share of matrix products in each type, as found in the file."""
-    shares = item.read_back.get("gemm_flops") or item.read_back.get("gemm_weights") or {}
-    kinds = {kind: share for kind, share in shares.items() if kind != "frames"}
-    return ", ".join(f"{kind} {100 * share:.0f} %" for kind, share in sorted(kinds.items(), key=_falling))
-
-
-def _falling(pair: tuple[str, float]) -> float:
-    return -pair[1]
 
 
 def _parity(item: "Artifact") -> str:

@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from maskclr_edge.cli.console import console, file_size, json_option, table, write_json
+from maskclr_edge.cli.shares import product_words
 from maskclr_edge.errors import ConfigError
 
 _MOST_LAYERS = 40
@@ -103,7 +104,9 @@ def _onnx(facts: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
     for side in ("inputs", "outputs"):
         for name, tensor in facts[side].items():
             yield side[:-1], f"{name}: {tensor['type']} ({', '.join(map(str, tensor['shape']))})"
-    yield "products of weights", _shares(facts["gemm_weights"]) or "not a graph of this project"
+    frames = facts["gemm_flops"].get("frames")
+    where = f" at {frames} frames" if frames else ""
+    yield f"matrix products{where}", product_words(facts) or "none whose shapes are known"
     for kind, counts in facts["initializers"].items():
         yield f"weights in {kind}", f"{counts['tensors']} tensors, {file_size(counts['bytes'])}"
     yield "operations", ", ".join(f"{op} {count}" for op, count in facts["nodes"].items())
@@ -117,7 +120,7 @@ def _engine(facts: Mapping[str, Any]) -> Iterator[tuple[str, object]]:
         yield "made for", "unknown: no bundle beside it names it"
         return
     yield "part", f"{facts['role']} in {', '.join(facts['precisions'])}"
-    yield "products", _products(facts["read_back"])
+    yield "products", product_words(facts["read_back"])
     yield "takes", _takes(facts["shapes"])
     yield "made for", _made_for(facts["built_for"])
     for name, value in (facts["built_for"].get("options") or {}).items():
@@ -138,23 +141,11 @@ def _files(artifacts: list[dict[str, Any]]) -> Iterator[tuple[object, ...]]:
             file,
             ", ".join([first["role"], *dict.fromkeys(one["precision"] for one in items), first["kind"]]),
             file_size(first["bytes"]),
-            _products(first["read_back"]),
+            product_words(first["read_back"]),
             _takes(first["shapes"]),
             _made_for(first["built_for"] or {}),
             ", ".join(dict.fromkeys(name for one in items for name in one["runners"])) or "nothing by itself",
         )
-
-
-def _products(read_back: Mapping[str, Any]) -> str:
-    return _shares(read_back.get("gemm_flops") or read_back.get("gemm_weights") or {})
-
-
-def _shares(shares: Any) -> str:
-    """Types by falling share; a manifest may come from anyone, so what is no number is left out."""
-    if not isinstance(shares, Mapping):
-        return ""
-    parts = [(name, part) for name, part in shares.items() if isinstance(part, float) and name != "frames"]
-    return ", ".join(f"{name} {100 * part:.0f} %" for name, part in sorted(parts, key=lambda one: -one[1]))
 
 
 def _takes(shapes: Mapping[str, Any]) -> str:

@@ -112,4 +112,4 @@ def _built_for(gpu: CudaDevice | None, sms: Sequence[int]) -> dict[str, Any]:
 
 
 def _shares(read_back: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: read_back[key] for key in ("gemm_weights", "gemm_flops") if key in read_back}
+    return {key: read_back[key] for key in ("gemm_flops", "gemm_flops_longest") if key in read_back}

@@ -20,7 +20,7 @@ from maskclr_edge.deploy.manifest import as_entry, built_by, fingerprint, now
 from maskclr_edge.deploy.onnx_pair import open_pair
 from maskclr_edge.deploy.precision import OPENVINO, ORT, PRECISIONS, Form, Precision, get_precision
 from maskclr_edge.deploy.quantised import Quantised
-from maskclr_edge.deploy.read_back import check_share, read_back
+from maskclr_edge.deploy.read_back import check_share, read_back, read_bundle
 from maskclr_edge.deploy.scale_table import ScaleTable
 from maskclr_edge.errors import ConfigError, ExportError
 from maskclr_edge.optional import require
@@ -101,7 +101,7 @@ def export_bundle(
                 else:
                     graph = encoder_graph(checkpoint, compute=kind.compute)
                 entry = folder.write(f"encoder.{kind.name}{form.suffix}.onnx", to_bytes(graph))
-                found = read_back(graph, frames=contract.frames)
+                found = read_back(graph, frames=contract.frames, longest=contract.max_frames)
                 check_share(kind, found)
                 encoders.append((kind, form, entry | {"read_back": found}))
         measured = _measure(folder, checkpoint, encoders, heads, shapes, progress)
@@ -168,6 +168,7 @@ def extend_bundle(
                 f"make it from the checkpoint: maskclr-edge export CHECKPOINT --precision {precision}"
             )
     bundle.verify()
+    read_bundle(bundle)  # an engine is no better than the graph that it is built from
     with BundleFolder(out) as folder:
         # all of a kind go together: precisions share a head, which is for the GPUs of one build
         kept = [item for item in bundle.artifacts if item.kind not in kinds]

@@ -12,7 +12,7 @@ from typing import Any
 
 from maskclr_edge.deploy.engine_layers import output_types, read_layers
 from maskclr_edge.errors import BundleError, ConfigError, EngineError
-from maskclr_edge.optional import require
+from maskclr_edge.optional import available, require
 from maskclr_edge.runtime.bundle import MANIFEST, Artifact, Bundle
 from maskclr_edge.runtime.trt_api import load_tensorrt, sizes
 from maskclr_edge.runtime.trt_engine import brings_host_code
@@ -23,6 +23,8 @@ _TORCH = (b"PK\x03\x04", b"\x80")
 #: a protobuf file cannot be larger
 _LARGEST_ONNX = (1 << 31) - 1
 _LARGEST_HEADER = 100 << 20
+#: clip length at which the products of an ONNX file by itself are counted: a second of video
+_FRAMES = 30
 
 
 def inspect(path: str | Path) -> dict[str, Any]:
@@ -52,7 +54,15 @@ def inspect(path: str | Path) -> dict[str, Any]:
 
 
 def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
-    """Facts of a bundle whose files were checked."""
+    """Facts of a bundle whose files were checked. Its ONNX encoders are read back where onnx is installed.
+
+    Raises BundleError for a file that is of its precision in name only.
+    """
+    found: Mapping[str, Mapping[str, Any]] = {}
+    if available("onnx"):  # what only runs a bundle does not have it
+        from maskclr_edge.deploy.read_back import read_bundle
+
+        found = read_bundle(bundle)
     return {
         "kind": "bundle",
         "path": str(bundle.path),
@@ -63,7 +73,10 @@ def inspect_bundle(bundle: Bundle) -> dict[str, Any]:
         "model": bundle.config.to_dict(),
         "contract": bundle.contract.to_dict(),
         "runners": {name: list(bundle.precisions(name)) for name in bundle.runners()},
-        "artifacts": [asdict(item) for item in bundle.artifacts],
+        "artifacts": [
+            asdict(item) | {"read_back": found.get(item.file, item.read_back)} for item in bundle.artifacts
+        ],
+        "read_back_now": sorted(found),
         "unlisted": list(bundle.unlisted()),
     }
 
@@ -99,8 +112,8 @@ def inspect_onnx(path: Path) -> dict[str, Any]:
     if not model.graph.node or not model.opset_import:
         raise ConfigError(f"{path} is neither a bundle's folder, nor a checkpoint, an ONNX file or an engine")
     try:
-        found = read_back(model)
-    except (KeyError, IndexError, StopIteration, ValueError):  # graphs of others have other nodes
+        found = read_back(model, frames=_FRAMES if _has_frames(model) else 0)
+    except (IndexError, ValueError):  # shapes of others' graphs may not be known before they run
         found = {}
     return {
         "kind": "onnx",
@@ -113,7 +126,7 @@ def inspect_onnx(path: Path) -> dict[str, Any]:
         "outputs": {one.name: _tensor(onnx, one) for one in model.graph.output},
         "nodes": found.get("nodes") or _count(model),
         "initializers": found.get("initializers", {}),
-        "gemm_weights": found.get("gemm_weights", {}),
+        "gemm_flops": found.get("gemm_flops", {}),
     }
 
 
@@ -188,6 +201,11 @@ def _beside(path: Path) -> list[Artifact]:
     except BundleError:
         return []
     return [item for item in bundle.artifacts if item.file == path.name]
+
+
+def _has_frames(model: Any) -> bool:
+    sizes = (dim.dim_param for one in model.graph.input for dim in one.type.tensor_type.shape.dim)
+    return "frames" in sizes
 
 
 def _tensor(onnx: Any, value: Any) -> dict[str, Any]:

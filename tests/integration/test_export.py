@@ -108,7 +108,7 @@ def test_the_manifest_says_what_is_there(checkpoint: Checkpoint, tmp_path: Path)
         ("head.onnx", "head", "int8"),
     ]
     assert bundle.select("onnxruntime", "int8")["encoder"].file == "encoder.int8.u8s8.onnx"
-    assert manifest["artifacts"][2]["read_back"]["gemm_weights"]["int8"] > 0.9
+    assert manifest["artifacts"][2]["read_back"]["gemm_flops"]["int8"] > 0.6
     assert manifest["parity"]["int8"]["relative_error"] > manifest["parity"]["fp32"]["relative_error"]
     assert bundle.contract == checkpoint.contract
     assert bundle.unlisted() == ()

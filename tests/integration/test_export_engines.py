@@ -60,7 +60,7 @@ def test_engines_of_every_precision(checkpoint: Checkpoint, tmp_path: Path) -> N
     }
     assert all(item.built_for is not None and item.built_for["sm"] == ["SM86"] for item in made)
     assert all(item.bytes > 50_000 for item in made)
-    assert made[2].read_back["gemm_weights"]["int8"] > 0.9
+    assert made[2].read_back["gemm_flops"]["int8"] > 0.9
     kept = {item.file: item.sha256 for item in plain.artifacts}
     assert kept.items() <= {item.file: item.sha256 for item in bundle.artifacts}.items()
     assert bundle.unlisted() == ("CARD.md",)
@@ -183,7 +183,7 @@ def test_turing_takes_what_multiplies_no_float32(checkpoint: Checkpoint, tmp_pat
     bundle = export(checkpoint, tmp_path / "b", precisions=["fp16"], engines=["tensorrt-rtx"], sms=[75])
     assert bundle.precisions("tensorrt-rtx") == ("fp16",)
     head = next(item for item in bundle.artifacts if item.file == "head.fp16.onnx")
-    assert head.read_back["gemm_weights"] == {"float16": 1.0}
+    assert head.read_back["gemm_flops"] == {"float16": 1.0}
 
 
 @pytest.mark.full

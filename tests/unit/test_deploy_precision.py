@@ -104,8 +104,8 @@ def test_rounding_is_to_nearest_with_ties_to_even() -> None:
 def test_float8_quantises_what_int8_does_and_leaves_alone_what_is_kept(random_checkpoint: Maker) -> None:
     checkpoint = random_checkpoint()
     whole, part = float8(checkpoint), float8(checkpoint, skip=("backbone.blocks_st.0",))
-    shares = [read_back(model, frames=30)["gemm_weights"]["float8e4m3"] for model in (whole, part)]
-    assert shares[0] > 0.95 and 0.5 < shares[1] < 0.9
+    shares = [read_back(model, frames=30)["gemm_flops"]["float8e4m3"] for model in (whole, part)]
+    assert shares[0] > 0.7 and 0.3 < shares[1] < 0.8 * shares[0]
     tensors = {tensor.name: tensor for tensor in whole.graph.initializer}
     zeros = {node.input[2] for node in whole.graph.node if node.op_type == "QuantizeLinear"}
     assert [tensors[name].data_type for name in zeros] == [TensorProto.FLOAT8E4M3FN]

@@ -99,13 +99,12 @@ def test_read_back_sees_what_is_quantised(random_checkpoint: Maker) -> None:
     model = encoder_graph(checkpoint, flat=False)
     ranges = ranges_of(model)
     whole = read_back(quantise(model, ranges), frames=30)
-    assert whole["gemm_weights"]["int8"] > 0.98
-    assert 0.5 < whole["gemm_flops"]["int8"] < whole["gemm_weights"]["int8"]  # attention products are float
+    assert 0.8 < whole["gemm_flops"]["int8"] < 0.95  # attention products are float
     assert whole["initializers"]["int8"]["bytes"] > whole["initializers"]["float32"]["bytes"]
     part = read_back(
         quantise(model, ranges, skip=["backbone.blocks_st.0", "backbone.pre_logits.fc"]), frames=30
     )
-    assert part["gemm_weights"]["int8"] < 0.8
+    assert part["gemm_flops"]["int8"] < 0.8 * whole["gemm_flops"]["int8"]
     assert part["nodes"]["QuantizeLinear"] == whole["nodes"]["QuantizeLinear"] - 9
     plain = read_back(model, frames=30)
     assert plain["gemm_flops"] == {"float32": 1.0, "frames": 30}
