@@ -56,8 +56,8 @@ def gemm_flops(model: onnx.ModelProto, sizes: Mapping[str, int]) -> Counter[str]
 
     def element(name: str) -> int:
         if name in stored:
-            return stored[name].data_type
-        return tensors[name].elem_type if name in tensors else TensorProto.UNDEFINED
+            return int(stored[name].data_type)
+        return int(tensors[name].elem_type) if name in tensors else TensorProto.UNDEFINED
 
     def quantised(name: str) -> int:
         """Element type before the DequantizeLinear that an operand comes from; UNDEFINED for none."""

@@ -18,10 +18,9 @@ def read_back(model: onnx.ModelProto, *, frames: int = 0, longest: int = 0) -> d
     """Types in a model, and the share of the operations of its matrix products in each.
 
     Result: ``initializers`` type -> {"tensors", "bytes"}; ``nodes`` op -> count; ``gemm_flops`` type -> share
-    at ``frames`` frames, attention products included, see ``gemm_flops``, and "frames" itself (a
-    head has none);
-    ``gemm_flops_longest`` the same at ``longest`` frames, where that is more. Persons are
-    alike, so shares are those of any number of them. Raises ValueError for a graph whose shapes cannot be inferred.
+    at ``frames`` frames, attention products included, see ``gemm_flops``, and "frames" itself (a head has
+    none); ``gemm_flops_longest`` the same at ``longest`` frames, where that is more. Persons are alike, so
+    shares are those of any number of them. Raises ValueError for a graph whose shapes cannot be inferred.
     """
     stored: dict[str, dict[str, int]] = {}
     for tensor in model.graph.initializer:

@@ -1,6 +1,8 @@
 """``maskclr-edge inspect``: what it tells of each kind of file, and what it makes of hostile ones."""
 
+import hashlib
 import json
+import shutil
 import struct
 import zipfile
 from pathlib import Path
@@ -33,6 +35,34 @@ def test_a_bundle(capsys: pytest.CaptureFixture[str]) -> None:
     assert found["kind"] == "bundle"
     assert "int8" in found["runners"]["onnxruntime"]
     assert found["built_by"]["maskclr_edge"]
+
+
+def test_a_bundle_that_has_its_precision_in_name_only_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The manifest is right about size and hash, and says int8 of a float32 file."""
+    folder = tmp_path / "b"
+    shutil.copytree(bundled_bundle(), folder)
+    data = (folder / "encoder.fp32.onnx").read_bytes()
+    (folder / "encoder.int8.onnx").write_bytes(data)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for item in manifest["artifacts"]:
+        if item["file"] == "encoder.int8.onnx":
+            item |= {"bytes": len(data), "sha256": hashlib.sha256(data).hexdigest()}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert run(folder) == 2
+    line = capsys.readouterr().err
+    assert "runs 100 % float32, and int8 means over 60 % int8" in line
+    assert line.count("\n") == 1
+    assert main(["export", str(folder), "--out", str(tmp_path / "c"), "--engine", "tensorrt-rtx"]) != 0
+    assert not (tmp_path / "c").exists()
+    for item in manifest["artifacts"]:
+        if item["file"] == "encoder.fp32.onnx":
+            item["read_back"]["gemm_flops"] = {"float16": 1.0, "frames": 32}
+    manifest["artifacts"] = [item for item in manifest["artifacts"] if item["precision"] == "fp32"]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    assert run(folder) == 2
+    assert "the manifest says {'float16': 1.0" in capsys.readouterr().err
 
 
 def test_an_onnx_file_and_a_checkpoint(capsys: pytest.CaptureFixture[str]) -> None:
