@@ -79,16 +79,18 @@ def calibration_for(
     count: int,
     report: ProgressCallback,
     *,
-    hold_out: bool,
+    max_drop: float | None,
 ) -> tuple[Any, dict[str, Any] | None, tuple[Any, Any] | None]:
     """What an export calibrates on: clips and what they are, or a scale table, which says so itself.
 
-    hold_out: also labelled clips of the split that calibration leaves, for an accuracy budget.
+    max_drop: accuracy budget; for one there are labelled clips of the split that calibration leaves, as many
+    as show it.
     """
     from maskclr_edge.data import read_annotations
+    from maskclr_edge.deploy.budget import clips_needed
     from maskclr_edge.deploy.calibration_set import calibration_clips, held_out_clips, made_up_calibration
 
-    if hold_out and (file is None or split is None or is_table(file)):
+    if max_drop is not None and (file is None or split is None or is_table(file)):
         raise ConfigError(
             "--max-drop measures accuracy on labelled clips: give --calibration an annotation file, and "
             "its --split"
@@ -108,7 +110,9 @@ def calibration_for(
     if split is None:
         raise ConfigError(f"--calibration needs a --split of {file}; it has {', '.join(data.splits)}")
     clips, info = calibration_clips(data, split, contract, count=count, progress=report)
-    kept = held_out_clips(data, split, contract, count=count) if hold_out else None
+    kept = None
+    if max_drop is not None:
+        kept = held_out_clips(data, split, contract, count=count, most=clips_needed(max_drop))
     return clips, info | {"sha256": sha256(Path(file))}, kept
 
 

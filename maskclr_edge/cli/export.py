@@ -128,7 +128,7 @@ def command(
             data, info, held_out = None, None, None
             if any(get_precision(name).quantised for name in chosen):
                 data, info, held_out = calibration_for(
-                    source.contract, calibration, split, layout, clips, report, hold_out=max_drop is not None
+                    source.contract, calibration, split, layout, clips, report, max_drop=max_drop
                 )
             elif calibration or keep or max_drop is not None or smooth is not None:
                 raise ConfigError(

@@ -63,12 +63,15 @@ def _budget(precision: str, kept: dict[str, Any]) -> str:
     names = ", ".join(kept["skip"]) or "nothing"
     if kept["skip"]:
         names += f" ({len(kept['skip'])} of {len(kept['ranking'])} groups)"
-    lost = kept["float_top1"] - kept["top1"]
-    way = "below" if lost >= 0 else "above"
+    words = [
+        f"{one['lost']} lost on {runner}, a drop of at most {one['drop_at_most']:.2f} points (top-1 "
+        f"{one['top1']:.2f} %, {one['agreement']:.2f} % of the answers are float's)"
+        for runner, one in kept["measured"].items()
+    ] + [f"not measured on {runner}: {why}" for runner, why in kept["unmeasured"].items()]
     return (
-        f"{precision}: {names} stays in floating point; on {kept['clips']} held-out clips top-1 is "
-        f"{kept['top1']:.2f} %, {abs(lost):.2f} points {way} float ({kept['max_drop']:g} below allowed), and "
-        f"{kept['agreement']:.1f} % of the answers are the same"
+        f"{precision}: {names} stays in floating point; of {kept['clips']} held-out clips, corrupted, float "
+        f"has {kept['float_top1']:.2f} % right: {'; '.join(words)}; allowed {kept['max_drop']:g}, "
+        f"confidence {100 * kept['confidence']:.0f} %"
     )
 
 

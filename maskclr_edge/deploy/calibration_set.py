@@ -23,8 +23,6 @@ Progress = Callable[[int, int, str], None]
 Floats = npt.NDArray[np.float32]
 
 DEFAULT_COUNT = 128
-#: most clips that accuracy is measured on: one is then 0.2 points of top-1
-HELD_OUT = 512
 _LENGTHS = 12
 
 
@@ -92,16 +90,16 @@ def lengths(contract: SkeletonContract, count: int, seed: int = 0) -> list[int]:
 
 
 def held_out_clips(
-    data: AnnotationSet, split: str, contract: SkeletonContract, *, count: int, seed: int = 0
+    data: AnnotationSet, split: str, contract: SkeletonContract, *, count: int, most: int, seed: int = 0
 ) -> tuple[Floats, npt.NDArray[np.int64]]:
-    """At most HELD_OUT clips (N, persons, frames, 17, 3) that ``calibration_clips`` leaves, and their labels.
+    """At most ``most`` clips (N, persons, frames, 17, 3) that ``calibration_clips`` leaves, and labels.
 
     Raises DataError where it leaves none, or one whose class the model does not know.
     """
     known = match_classes(data, contract.class_names)
     everyone = known.split(split)
     taken = {item.name for item in choose(everyone, count, seed)}
-    rest = choose([item for item in everyone if item.name not in taken], HELD_OUT, seed)
+    rest = choose([item for item in everyone if item.name not in taken], most, seed)
     if not rest:
         raise DataError(
             f"{data.source}: calibration takes all {len(everyone)} clips of {split}, and accuracy is "

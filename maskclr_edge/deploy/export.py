@@ -57,9 +57,9 @@ def export_bundle(
     calibration: clips (N, M, T, 17, 3), several such arrays of different T, or a scale table; what is
     quantised needs one of them. calibration_info: what the clips are, for the manifest. skip: modules that
     quantisation leaves alone. smooth: move outliers of activations into weights before, by a strength of 0
-    to 1, see ``smooth``; needs clips. max_drop: points of top-1 accuracy that quantisation may cost on
-    ``held_out``, clips (N, M, T, 17, 3) and labels (N,): what hurts most is then left alone, see
-    ``sensitivity``. storage: of fp32, see ``encoder_graph``; "auto" is float16 where that loses nothing.
+    to 1, see ``smooth``; needs clips. max_drop: points of top-1 accuracy that quantisation may cost, by
+    ``held_out``, clips (N, M, T, 17, 3) and labels (N,): what hurts most is then left alone, see ``budget``.
+    storage: of fp32, see ``encoder_graph``; "auto" is float16 where that loses nothing.
     verify: "corners" or "full", the grid of parity shapes. name: what the checkpoint is called, for the
     manifest.
 

@@ -9,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from maskclr_edge.deploy.precision import ORT, Precision
+from maskclr_edge.deploy.precision import OPENVINO, ORT, Precision
 from maskclr_edge.errors import ExportError
 from maskclr_edge.optional import require
+from maskclr_edge.runtime.cores import default_threads
+from maskclr_edge.runtime.ov import plugin_settings
 
 Floats = npt.NDArray[np.float32]
 #: a network of one input and one output
@@ -37,10 +39,16 @@ def open_session(model: Path | bytes, threads: int | None = None, *, basic: bool
         raise ExportError(f"ONNX Runtime does not take the {name}: {_first_line(error)}") from error
 
 
-def open_network(precision: Precision, model: Path | bytes, threads: int | None = None) -> Network:
-    """A file of a precision on the first runner that takes it. It raises ExportError, and so does this."""
-    if ORT not in precision.runners:
-        return _on_openvino(model)
+def open_network(
+    precision: Precision, model: Path | bytes, threads: int | None = None, *, runner: str = ""
+) -> Network:
+    """A file of a precision on a runner, by default the first that takes it: ONNX Runtime if it does.
+
+    OpenVINO computes in the graph's own types by default, and in those that its runner would choose here
+    where it is asked for by name. Raises ExportError, and so does what is returned.
+    """
+    if runner == OPENVINO or ORT not in precision.runners:
+        return _on_openvino(model, precision.name if runner else "")
     session = open_session(model, threads, basic=precision.emulated)
     name = session.get_inputs()[0].name
     return _reporting("ONNX Runtime", lambda array: session.run(None, {name: array})[0])
@@ -65,12 +73,17 @@ class OnnxPair:
         return self.head(features.reshape(count, persons, -1))
 
 
-def _on_openvino(model: Path | bytes) -> Network:
-    """For what ONNX Runtime has no kernels for."""
+def _on_openvino(model: Path | bytes, precision: str) -> Network:
+    """For what ONNX Runtime has no kernels for, and for what OpenVINO will run.
+
+    precision: whose settings the runner's are; "" for float32 wherever the graph has it, not the plugin's
+    own choice of faster types.
+    """
     core = require("openvino").Core()
     try:
-        # the types of the graph are what is judged, not the plugin's own choice of faster ones
         settings = {"INFERENCE_PRECISION_HINT": "f32"}
+        if precision:
+            settings = plugin_settings(core, precision, default_threads())
         compiled = core.compile_model(core.read_model(model), "CPU", settings)
     except Exception as error:
         raise ExportError(f"OpenVINO does not take the graph: {_first_line(error)}") from error

@@ -9,15 +9,19 @@ import numpy.typing as npt
 import onnx
 
 from maskclr_edge.checkpoint import Checkpoint
+from maskclr_edge.deploy.budget import Budgeted, harder, may_lose, within_budget
 from maskclr_edge.deploy.builder import to_bytes
 from maskclr_edge.deploy.calibrate import calibrate, present_persons
 from maskclr_edge.deploy.float8 import quantise_float8
 from maskclr_edge.deploy.graph import encoder_graph
-from maskclr_edge.deploy.precision import Form, Precision
+from maskclr_edge.deploy.onnx_pair import open_network
+from maskclr_edge.deploy.precision import ORT, Form, Precision
 from maskclr_edge.deploy.quantise import quantisable, quantise
+from maskclr_edge.deploy.read_back import LEAST_SHARE, read_back
 from maskclr_edge.deploy.scale_table import ScaleTable
-from maskclr_edge.deploy.sensitivity import Budgeted, HeldOut, rank, within_budget
+from maskclr_edge.deploy.sensitivity import HeldOut, rank
 from maskclr_edge.deploy.smooth import smoothed
+from maskclr_edge.optional import available
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int, str], None]
@@ -43,7 +47,8 @@ class Quantised:
     def keep_within(
         self, max_drop: float, held_out: tuple[Floats, npt.NDArray[np.int64]], head: bytes
     ) -> None:
-        """From now on leave alone what costs more than ``max_drop`` points of top-1 on held-out clips."""
+        """From now on leave alone what may cost more than ``max_drop`` points of top-1, see ``budget``."""
+        may_lose(max_drop, len(held_out[1]))  # said before anything is run
         self._budget = (max_drop, held_out, head)
 
     def graph(self, precision: Precision, form: Form) -> onnx.ModelProto:
@@ -54,7 +59,7 @@ class Quantised:
             graph = encoder_graph(self._checkpoint, flat=False, compute=precision.compute)
             ranges = _renamed(ranges, reference, graph, self._skip)
 
-        def quantised(skip: Sequence[str]) -> onnx.ModelProto:
+        def quantised(skip: Sequence[str], form: Form = form) -> onnx.ModelProto:
             skip = [*self._skip, *skip]
             if precision.quantised != "int8":
                 return quantise_float8(graph, ranges, skip=skip)
@@ -65,13 +70,51 @@ class Quantised:
             return quantised(self._kept[precision.name].skip)
         if self._budget is None:
             return quantised(())
-        max_drop, (clips, labels), head = self._budget
-        # the pair of the same precision runs the float encoder too: one runner for both sides
-        data = HeldOut(clips, labels, precision=precision, encoder=to_bytes(reference), head=head)
-        ranked = partial(rank, graph, quantised, data, skip=self._skip, progress=self._progress)
-        chosen = within_budget(quantised, data, ranked, max_drop, self._progress)
+        chosen = self._choose(precision, graph, reference, quantised)
         self._kept[precision.name] = chosen
         return quantised(chosen.skip)
+
+    def _choose(
+        self,
+        precision: Precision,
+        graph: onnx.ModelProto,
+        reference: onnx.ModelProto,
+        quantised: Callable[..., onnx.ModelProto],
+    ) -> Budgeted:
+        """What the budget leaves in floating point, measured on one runner of every form."""
+        assert self._budget is not None
+        max_drop, (clips, labels), head = self._budget
+        contract = self._checkpoint.contract
+        data = HeldOut(
+            harder(clips, contract.absent),
+            labels,
+            precision=precision,
+            encoder=to_bytes(reference),
+            head=head,
+        )
+
+        def run(form: Form, skip: Sequence[str]) -> Floats:
+            runner = form.runners[0]
+            return data.run(open_network(precision, to_bytes(quantised(skip, form)), runner=runner))
+
+        runs, unmeasured = {}, {}
+        for form in precision.forms:
+            runner = form.runners[0]
+            if runner == ORT or available(runner):
+                runs[runner] = partial(run, form)
+            else:
+                unmeasured[runner] = f"{runner} is not installed"
+        share = read_back(quantised(()), frames=contract.frames)["gemm_flops"][precision.quantised]
+        ranked = partial(rank, graph, quantised, data, precision, skip=self._skip, progress=self._progress)
+        return within_budget(
+            runs,
+            data,
+            ranked,
+            max_drop,
+            room=1 - LEAST_SHARE / share,
+            unmeasured=unmeasured,
+            progress=self._progress,
+        )
 
     def facts(self, clips: Mapping[str, Any] | None) -> dict[str, Any]:
         """What the manifest says about calibration."""

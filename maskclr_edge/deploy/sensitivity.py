@@ -1,4 +1,4 @@
-"""Which layers quantisation hurts, and which to leave alone so that accuracy stays within a budget.
+"""Which layers quantisation hurts: groups of them quantised alone, ranked by what that does to the logits.
 
 All measurements are on clips held out from calibration. A group is one attention or one MLP of a block, or
 the layer before tanh: layers that a backend runs together are kept or quantised together.
@@ -6,19 +6,16 @@ the layer before tanh: layers that a backend runs together are kept or quantised
 
 from collections.abc import Callable, Sequence
 from copy import copy
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 
 from maskclr_edge.deploy.builder import to_bytes
-from maskclr_edge.deploy.onnx_pair import open_pair
+from maskclr_edge.deploy.onnx_pair import Network, open_network
 from maskclr_edge.deploy.precision import Precision
 from maskclr_edge.deploy.quantise import quantisable
-from maskclr_edge.errors import ConfigError, ExportError
-from maskclr_edge.evaluation.metrics import top_k_accuracy
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int, str], None]
@@ -26,7 +23,7 @@ Progress = Callable[[int, int, str], None]
 Quantiser = Callable[[Sequence[str]], onnx.ModelProto]
 
 PERSONS_AT_ONCE = 8
-#: clips that each group is ranked on; the budget itself is measured on all
+#: clips that each group is ranked on
 RANKED = 64
 
 
@@ -46,26 +43,11 @@ class Sensitivity:
     weights: float
 
 
-@dataclass(frozen=True)
-class Budgeted:
-    """The modules to leave in floating point, and what that gives on ``clips`` held-out clips, in percent."""
-
-    skip: tuple[str, ...]
-    max_drop: float
-    float_top1: float
-    top1: float
-    agreement: float
-    clips: int
-    tried: tuple[tuple[int, float], ...]
-    ranking: tuple[Sensitivity, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-able form for the manifest."""
-        return asdict(self) | {"tried": [{"kept": kept, "top1": top1} for kept, top1 in self.tried]}
-
-
 class HeldOut:
-    """Clips (N, M, T, 17, 3) and labels (N,) held out from calibration, and a float network's logits."""
+    """Clips (N, M, T, 17, 3) and labels (N,) held out from calibration, and a float network's logits.
+
+    The head, which is never quantised, runs as it does for ``precision`` whatever runs the encoder.
+    """
 
     def __init__(
         self,
@@ -80,8 +62,8 @@ class HeldOut:
         self._present: npt.NDArray[np.bool_] = np.asarray(clips.any(axis=(2, 3, 4)))  # (N, M)
         # somebody absent is zeros whoever it is, and runs once: last of the persons
         self._persons = np.concatenate([clips[self._present], np.zeros_like(clips[:1, 0])])
-        self._precision, self._head = precision, head
-        self.logits = self.run(encoder)
+        self._head = open_network(precision, head)
+        self.logits = self.run(open_network(precision, encoder))
 
     def first(self, count: int) -> "HeldOut":
         """The first ``count`` clips, with their logits."""
@@ -91,14 +73,13 @@ class HeldOut:
         part._persons = np.concatenate([self._persons[: part._present.sum()], self._persons[-1:]])
         return part
 
-    def run(self, encoder: bytes) -> Floats:
-        """Logits (N, K) of an encoder of the precision."""
-        pair = open_pair(self._precision, encoder, self._head)
+    def run(self, encoder: Network) -> Floats:
+        """Logits (N, K) of an encoder."""
         starts = range(0, len(self._persons), PERSONS_AT_ONCE)
-        found = np.concatenate([pair.encoder(self._persons[at : at + PERSONS_AT_ONCE]) for at in starts])
+        found = np.concatenate([encoder(self._persons[at : at + PERSONS_AT_ONCE]) for at in starts])
         features = np.broadcast_to(found[-1], (*self._present.shape, found.shape[1])).copy()
         features[self._present] = found[:-1]
-        return pair.head(features)
+        return self._head(features)
 
     def agreement(self, logits: Floats) -> float:
         """Percent of clips with the float network's answer."""
@@ -121,6 +102,7 @@ def rank(
     model: onnx.ModelProto,
     quantised: Quantiser,
     held_out: HeldOut,
+    precision: Precision,
     *,
     skip: Sequence[str] = (),
     progress: Progress | None = None,
@@ -135,7 +117,8 @@ def rank(
     wanted = _log_softmax(held_out.logits)
     found = []
     for done, group in enumerate(sizes):
-        logits = held_out.run(to_bytes(quantised([other for other in sizes if other != group])))
+        alone = to_bytes(quantised([other for other in sizes if other != group]))
+        logits = held_out.run(open_network(precision, alone))
         kl = (np.exp(wanted) * (wanted - _log_softmax(logits))).sum(axis=1).mean()
         lengths = np.linalg.norm(logits, axis=1) * np.linalg.norm(held_out.logits, axis=1)
         cosine = ((logits * held_out.logits).sum(axis=1) / np.maximum(lengths, 1e-12)).mean()
@@ -144,61 +127,6 @@ def rank(
         if progress is not None:
             progress(done + 1, len(sizes), "sensitivity")
     return sorted(found, key=lambda one: (-one.kl, one.module))
-
-
-def within_budget(
-    quantised: Quantiser,
-    held_out: HeldOut,
-    ranked: Callable[[], Sequence[Sensitivity]],
-    max_drop: float,
-    progress: Progress | None = None,
-) -> Budgeted:
-    """The fewest groups to keep in floating point, the worst first, so that top-1 drops ``max_drop`` at most.
-
-    ranked: gives the groups, the worst first; asked only where something has to be kept, for it takes long.
-    Raises ConfigError for a budget that is no share of percent, ExportError where even half of the weights
-    in floating point do not meet it: such a file would be quantised in name only.
-    """
-    if not 0 <= max_drop <= 100:
-        raise ConfigError(f"max-drop is {max_drop:g}; expected points of top-1 accuracy from 0 to 100")
-    float_top1 = top_k_accuracy(held_out.logits, held_out.labels)
-    ranking: Sequence[Sensitivity] = ()
-    most = 0
-    measured: dict[int, Floats] = {}
-
-    def drop(kept: int) -> float:
-        if kept not in measured:
-            measured[kept] = held_out.run(to_bytes(quantised([one.module for one in ranking[:kept]])))
-            if progress is not None:
-                progress(len(measured), most + 1, "accuracy budget")
-        return float_top1 - top_k_accuracy(measured[kept], held_out.labels)
-
-    low, high = 0, 0
-    if drop(0) > max_drop:
-        ranking = ranked()
-        most = int(np.searchsorted(np.cumsum([one.weights for one in ranking]), 0.5))
-    while drop(high) > max_drop:  # one, two, four and so on, then the fewest in between
-        if high == most:
-            raise ExportError(
-                f"a drop of {max_drop:g} points cannot be kept: with {most} of {len(ranking)} groups in "
-                f"floating point top-1 is still {drop(most):.2f} points below {float_top1:.2f} %; allow "
-                "more, calibrate on more clips or with --method mse, or export fp16"
-            )
-        low, high = high + 1, min(max(1, 2 * high), most)
-    while low < high:
-        middle = (low + high) // 2
-        low, high = (low, middle) if drop(middle) <= max_drop else (middle + 1, high)
-    logits = measured[high]
-    return Budgeted(
-        skip=tuple(one.module for one in ranking[:high]),
-        max_drop=max_drop,
-        float_top1=float_top1,
-        top1=top_k_accuracy(logits, held_out.labels),
-        agreement=held_out.agreement(logits),
-        clips=len(held_out.labels),
-        tried=tuple((kept, top_k_accuracy(measured[kept], held_out.labels)) for kept in sorted(measured)),
-        ranking=tuple(ranking),
-    )
 
 
 def _log_softmax(logits: Floats) -> npt.NDArray[np.float64]:

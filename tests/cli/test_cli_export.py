@@ -197,13 +197,18 @@ def test_an_accuracy_budget_is_measured_on_clips_that_calibration_left(
     data = tmp_path / "data.pkl"
     write_annotations(data, everything)
     words = [checkpoint, "--out", str(tmp_path / "b"), "--precision", "int8", "--max-drop", "40"]
-    assert run(*words, "--calibration", str(data), "--split", "train", "--clips", "20", "--json", "-") == 0
+    calibration = ["--calibration", str(data), "--split", "train", "--clips"]
+    assert run(*words, *calibration, "20", "--json", "-") == 0
     kept = json.loads(capsys.readouterr().out)["built_by"]["calibration"]["budget"]["int8"]
-    assert kept["clips"] == 10 and kept["float_top1"] - kept["top1"] <= 40
+    runners = {"onnxruntime"} | ({"openvino"} if available("openvino") else set())
+    assert kept["clips"] == 10 and set(kept["measured"]) == runners
+    assert all(one["lost"] <= 1 and one["drop_at_most"] <= 40 for one in kept["measured"].values())
     assert (kept["skip"], kept["ranking"]) == ([], [])  # what need not be ranked is not
     for wrong, said in (
-        (["--calibration", str(data), "--split", "train", "--clips", "30"], "lower --clips"),
+        ([*calibration, "30"], "lower --clips"),
         ([], "labelled clips"),
+        ([*calibration, "20", "--max-drop", "5"], "cannot be shown on 10 held-out clips"),
+        ([*calibration, "20", "--max-drop", "0"], "a drop of 0 points cannot be shown"),
     ):
         assert run(*words, *wrong) == 2
         assert said in capsys.readouterr().err
