@@ -124,7 +124,8 @@ def may_lose(max_drop: float, clips: int) -> int:
 def harder(clips: Floats, absent: Literal["zeros", "projected"] = "zeros") -> Floats:
     """Corrupted copies of clips (N, M, T, 17, 3): the suite's kinds take turns, at their middle severity.
 
-    absent: the contract's. Left out are those that change nothing in some clips: two persons exchanged, confidences made equal.
+    absent: the contract's. Left out are the two that change nothing in some clips: persons exchanged and
+    confidences made equal.
     """
     kinds = [kind for kind in CORRUPTIONS.values() if kind.needs is None]
     result: Floats = clips.copy()
