@@ -25,7 +25,7 @@ _SHOWN = 8
 @click.option("--layout", default="coco17", show_default=True, help="Joint layout of the annotation file.")
 @click.option("--clips", type=click.IntRange(1, 100_000), default=128, show_default=True,
               help="Clips to calibrate on, of every class in turn.")  # fmt: skip
-@click.option("--method", type=click.Choice(["minmax", "percentile", "mse"]), default="minmax",
+@click.option("--method", type=click.Choice(["minmax", "entropy", "percentile", "mse"]), default="minmax",
               show_default=True, help="How calibration turns values into ranges.")  # fmt: skip
 def command(model: str, file: str, split: str, out: str, layout: str, clips: int, method: str) -> None:
     """Write the activation ranges of MODEL that int8 uses to a scale table.

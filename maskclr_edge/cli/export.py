@@ -54,7 +54,7 @@ class _WithTargets(click.Command):
 @click.option("--layout", default="coco17", show_default=True, help="Joint layout of the annotation file.")
 @click.option("--clips", type=click.IntRange(1, 100_000), default=128, show_default=True,
               help="Clips to calibrate on, of every class in turn.")  # fmt: skip
-@click.option("--method", type=click.Choice(["minmax", "percentile", "mse"]), default="minmax",
+@click.option("--method", type=click.Choice(["minmax", "entropy", "percentile", "mse"]), default="minmax",
               show_default=True, help="How calibration turns values into ranges.")  # fmt: skip
 @click.option("--keep", multiple=True, metavar="MODULE", help="Leave a module unquantised, such as "
               " backbone.pre_logits.fc; may be repeated.")  # fmt: skip
