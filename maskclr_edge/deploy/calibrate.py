@@ -168,8 +168,9 @@ def run_tensors(
 def _least_divergence(counts: npt.NDArray[np.int64]) -> int:
     """Bins of a histogram of magnitudes to represent, so that LEVELS levels of them tell most of it.
 
-    Source: Migacz, 8-bit inference with TensorRT, GTC 2017: the Kullback-Leibler divergence between the
-    distribution cut at a bin, what is beyond counted in the last, and the same at LEVELS levels.
+    Source: Migacz, 8-bit inference with TensorRT, GTC 2017, in the form of pytorch-quantization: the
+    Kullback-Leibler divergence between the distribution cut at a bin, what is beyond counted in the last, and
+    the same at LEVELS levels.
     """
     filled = int(np.flatnonzero(counts)[-1]) + 1
     best, least = filled, np.inf
