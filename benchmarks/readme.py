@@ -16,6 +16,7 @@ from typing import Any
 import readme_accuracy
 import readme_engines
 import readme_live
+import readme_precision
 import readme_speed
 
 from maskclr_edge.bench.machine import machine_line
@@ -32,6 +33,7 @@ DOCUMENTS = (
     ROOT / "export" / "README.md",
     ROOT / "docs" / "runtime.md",
     ROOT / "docs" / "benchmarks.md",
+    ROOT / "docs" / "precision.md",
     ROOT / "docs" / "training.md",
 )
 
@@ -52,6 +54,10 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "folds": ("folds", readme_accuracy.folds),
     "precision": ("report", readme_accuracy.precision),
     "precision_speed": ("precision_speed", readme_speed.precision_speed),
+    "calibrators": ("calibrators", readme_precision.calibrators),
+    "sensitivity": ("sensitivity", readme_precision.sensitivity),
+    "budgets": ("budgets", readme_precision.budgets),
+    "builder_acceptance": ("builder_acceptance", readme_precision.builder_acceptance),
     "performance": ("peers", readme_speed.performance),
     "op_profile": ("op_profile", readme_speed.op_profile),
     "runtime_settings": ("runtime_settings", readme_speed.runtime_settings),
@@ -75,6 +81,11 @@ WRITTEN_BY = {
     "live_identities": "benchmarks/live.py identities",
     "live_soak": "benchmarks/live.py soak",
     "build_matrix": "export/build_matrix.py",
+    "builder_acceptance": "export/build_matrix.py --acceptance",
+    **{
+        name: f"benchmarks/quantisation.py {name} --data FILE"
+        for name in ("calibrators", "sensitivity", "budgets")
+    },
 }
 
 

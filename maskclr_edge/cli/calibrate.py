@@ -2,6 +2,7 @@
 
 import hashlib
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from maskclr_edge.cli.console import ProgressCallback, console, messages, progre
 from maskclr_edge.errors import ConfigError
 
 if TYPE_CHECKING:
+    from maskclr_edge.data import AnnotationSet
     from maskclr_edge.deploy.scale_table import ScaleTable
     from maskclr_edge.skeleton import SkeletonContract
 
@@ -20,14 +22,14 @@ _SHOWN = 8
 @click.command()
 @click.argument("model", default="bundled")
 @click.option("--data", "file", required=True, metavar="FILE", help="Annotation file to calibrate on.")
-@click.option("--split", required=True, metavar="NAME", help="Its split: one that the model was trained on.")
+@click.option("--split", metavar="NAME", help="Its split: one that the model was trained on.")
 @click.option("--out", required=True, metavar="TABLE.json", help="The scale table to write.")
 @click.option("--layout", default="coco17", show_default=True, help="Joint layout of the annotation file.")
 @click.option("--clips", type=click.IntRange(1, 100_000), default=128, show_default=True,
               help="Clips to calibrate on, of every class in turn.")  # fmt: skip
 @click.option("--method", type=click.Choice(["minmax", "entropy", "percentile", "mse"]), default="minmax",
               show_default=True, help="How calibration turns values into ranges.")  # fmt: skip
-def command(model: str, file: str, split: str, out: str, layout: str, clips: int, method: str) -> None:
+def command(model: str, file: str, split: str | None, out: str, layout: str, clips: int, method: str) -> None:
     """Write the activation ranges of MODEL that int8 uses to a scale table.
 
     MODEL is a checkpoint, or the word "bundled" (the default). As many further clips of the split, where it
@@ -58,10 +60,11 @@ def command(model: str, file: str, split: str, out: str, layout: str, clips: int
     checkpoint = read_checkpoint(path)
     checkpoint.check(model)
     with progress("calibrate") as report:
+        data = read_annotations(file, layout=layout)
         made = make_table(
             checkpoint,
-            read_annotations(file, layout=layout),
-            split,
+            data,
+            _named(split, file, data),
             count=clips,
             method=method,
             data_sha256=sha256(Path(file)),
@@ -81,14 +84,20 @@ def calibration_for(
     *,
     max_drop: float | None,
 ) -> tuple[Any, dict[str, Any] | None, tuple[Any, Any] | None]:
-    """What an export calibrates on: clips and what they are, or a scale table, which says so itself.
+    """What an export calibrates on: clips, or a scale table; and what that is, its gaps among it.
 
     max_drop: accuracy budget; for one there are labelled clips of the split that calibration leaves, as many
     as show it.
     """
     from maskclr_edge.data import read_annotations
     from maskclr_edge.deploy.budget import clips_needed
-    from maskclr_edge.deploy.calibration_set import calibration_clips, held_out_clips, made_up_calibration
+    from maskclr_edge.deploy.calibration_set import (
+        calibration_clips,
+        choose,
+        coverage,
+        held_out_clips,
+        made_up_calibration,
+    )
 
     if max_drop is not None and (file is None or split is None or is_table(file)):
         raise ConfigError(
@@ -105,15 +114,18 @@ def calibration_for(
     if is_table(file):
         from maskclr_edge.deploy.scale_table import read_table
 
-        return read_table(file), None, None
+        scales = read_table(file)
+        gaps = scales.coverage.get("gaps")
+        return scales, {"gaps": gaps if isinstance(gaps, list) else []}, None
     data = read_annotations(file, layout=layout)
-    if split is None:
-        raise ConfigError(f"--calibration needs a --split of {file}; it has {', '.join(data.splits)}")
+    split = _named(split, file, data)
     clips, info = calibration_clips(data, split, contract, count=count, progress=report)
+    chosen = choose(data.split(split), count, info["seed"])
+    info |= {"sha256": sha256(Path(file)), "gaps": coverage(contract, data, chosen, clips)["gaps"]}
     kept = None
     if max_drop is not None:
         kept = held_out_clips(data, split, contract, count=count, most=clips_needed(max_drop))
-    return clips, info | {"sha256": sha256(Path(file))}, kept
+    return clips, info, kept
 
 
 def is_table(file: str | None) -> bool:
@@ -146,9 +158,22 @@ def _show(made: "ScaleTable", model: str, out: str) -> None:
     warn = messages()
     if not held:
         warn.print("warning: the split has no clip beyond the calibration's, so saturation is unknown")
-    if made.coverage["gaps"]:
-        gaps = ", ".join(made.coverage["gaps"])
-        warn.print(f"not covered by the calibration clips: {gaps}", markup=False, soft_wrap=True)
+    warn_of_gaps(made.coverage["gaps"])
+
+
+def warn_of_gaps(gaps: Sequence[object]) -> None:
+    """Say what calibration clips do not cover."""
+    if gaps:
+        more = f" and {len(gaps) - _SHOWN} more" if len(gaps) > _SHOWN else ""
+        listed = ", ".join(map(str, gaps[:_SHOWN])) + more
+        messages().print(f"not covered by the calibration clips: {listed}", markup=False, soft_wrap=True)
+
+
+def _named(split: str | None, file: str, data: "AnnotationSet") -> str:
+    """A split's name. Raises ConfigError that lists those there are."""
+    if split is None:
+        raise ConfigError(f"calibration needs a --split of {file}; it has {', '.join(data.splits)}")
+    return split
 
 
 def _share(value: float | None) -> str:

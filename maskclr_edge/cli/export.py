@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from maskclr_edge.cli import export_report
-from maskclr_edge.cli.calibrate import calibration_for, is_table
+from maskclr_edge.cli.calibrate import calibration_for, is_table, warn_of_gaps
 from maskclr_edge.cli.console import json_option, messages, progress, write_json
 from maskclr_edge.cli.engine_options import EngineChoices, engine_options
 from maskclr_edge.cli.lists import word_list
@@ -109,6 +109,7 @@ def command(
     if is_table(calibration):
         _check_table_options()
     plan, words = _plan(targets, precision, engine_choices)
+    info: dict[str, Any] | None = None
     with progress("export") as report:
         source = _open(model, config)
         if _is_bundle(source):
@@ -125,7 +126,7 @@ def command(
             )
         else:
             chosen = plan.precisions or ("fp32",)
-            data, info, held_out = None, None, None
+            data, held_out = None, None
             if any(get_precision(name).quantised for name in chosen):
                 data, info, held_out = calibration_for(
                     source.contract, calibration, split, layout, clips, report, max_drop=max_drop
@@ -155,6 +156,7 @@ def command(
     seconds = time.perf_counter() - start
     left = _left(plan, words, out)
     export_report.show(bundle, out, seconds, json_to)
+    warn_of_gaps((info or {}).get("gaps", ()))
     for name, line in left.items():
         messages().print(f"{name}: to finish on the device, {line}", markup=False, soft_wrap=True)
     if json_to:

@@ -157,15 +157,15 @@ def within_budget(
     allowed = may_lose(max_drop, clips)
     ranking: Sequence[Sensitivity] = ()
     most = 0
-    measured: dict[int, dict[str, Measured]] = {}
+    found: dict[int, dict[str, Measured]] = {}
 
     def lost(kept: int) -> int:
-        if kept not in measured:
+        if kept not in found:
             skip = [one.module for one in ranking[:kept]]
-            measured[kept] = {runner: _measured(run(skip), held_out) for runner, run in runs.items()}
+            found[kept] = {runner: measured(run(skip), held_out) for runner, run in runs.items()}
             if progress is not None:
-                progress(len(measured), most + 1, "accuracy budget")
-        return max(one.lost for one in measured[kept].values())
+                progress(len(found), most + 1, "accuracy budget")
+        return max(one.lost for one in found[kept].values())
 
     low, high = 0, 0
     if lost(0) > allowed:
@@ -173,7 +173,7 @@ def within_budget(
         most = int(np.searchsorted(np.cumsum([one.weights for one in ranking]), room, side="right"))
     while lost(high) > allowed:  # one, two, four and so on, then the fewest in between
         if high == most:
-            best = min(measured, key=lost)
+            best = min(found, key=lost)
             raise ExportError(
                 f"a drop of {max_drop:g} points cannot be kept: with {best} of {len(ranking)} groups in "
                 f"floating point ({most} may be) {lost(best)} of {clips} clips are lost, and {allowed} may "
@@ -189,9 +189,9 @@ def within_budget(
         max_drop=max_drop,
         clips=clips,
         float_top1=top_k_accuracy(held_out.logits, held_out.labels),
-        measured=measured[high],
+        measured=found[high],
         unmeasured=dict(unmeasured or {}),
-        tried={kept: lost(kept) for kept in measured},
+        tried={kept: lost(kept) for kept in found},
         ranking=tuple(ranking),
     )
 
@@ -200,7 +200,8 @@ def _rounded_up(points: float) -> float:
     return math.ceil(10 * points) / 10
 
 
-def _measured(logits: Floats, held_out: HeldOut) -> Measured:
+def measured(logits: Floats, held_out: HeldOut) -> Measured:
+    """Logits (N, K) of a quantised network held to those of the float one."""
     labels: npt.NDArray[np.int64] = held_out.labels
     lost = int(np.sum((held_out.logits.argmax(axis=1) == labels) & (logits.argmax(axis=1) != labels)))
     return Measured(

@@ -80,6 +80,37 @@ def clips_of_all_lengths(
     return made
 
 
+def coverage(
+    contract: SkeletonContract, data: AnnotationSet, chosen: Sequence[Annotation], clips: Sequence[Floats]
+) -> dict[str, Any]:
+    """What calibration clips cover, and the gaps by name. chosen: the annotations that they are made of."""
+    recorded = sorted(item.keypoints.shape[1] for item in chosen)
+    present = sorted({int(n) for part in clips for n in part.any(axis=(2, 3, 4)).sum(axis=1)} - {0})
+    labels = {item.label for item in chosen}
+    seen = [name for label, name in enumerate(data.class_names) if label in labels]
+    missing = [name for label, name in enumerate(data.class_names) if label not in labels]
+    frames = [part.shape[2] for part in clips]
+    gaps = []
+    if frames[0] > contract.min_frames:
+        gaps.append(f"frames {contract.min_frames} to {frames[0] - 1}")
+    if frames[-1] < contract.max_frames:
+        gaps.append(f"frames {frames[-1] + 1} to {contract.max_frames}")
+    gaps += [f"{count} persons" for count in range(2, contract.persons + 1) if count not in present]
+    gaps += [f"class {name}" for name in missing]
+    gaps += [f"class {name}" for name in contract.class_names if name not in data.class_names]
+    return {
+        "frames": frames,
+        "recorded_frames": {
+            "least": recorded[0],
+            "median": recorded[len(recorded) // 2],
+            "most": recorded[-1],
+        },
+        "persons": present,
+        "classes": seen,
+        "gaps": gaps,
+    }
+
+
 def lengths(contract: SkeletonContract, count: int, seed: int = 0) -> list[int]:
     """Frames of each of ``count`` clips: a quarter the contract's own, the others evenly on a log scale."""
     own = max(1, round(count / 4))

@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from maskclr_edge.checkpoint import Checkpoint
-from maskclr_edge.data import Annotation, AnnotationSet
+from maskclr_edge.data import AnnotationSet
 from maskclr_edge.deploy.calibrate import calibrate, present_persons, saturation
 from maskclr_edge.deploy.calibration_set import (
     DEFAULT_COUNT,
-    Floats,
     calibration_clips,
     choose,
     clips_of_all_lengths,
+    coverage,
 )
 from maskclr_edge.deploy.graph import encoder_graph
 from maskclr_edge.deploy.manifest import built_by, fingerprint
@@ -62,39 +62,11 @@ def make_table(
         ranges=ranges,
         saturation=beyond,
         clips=info | ({"sha256": data_sha256} if data_sha256 else {}) | {"names": sorted(names)},
-        coverage=_coverage(checkpoint, data, chosen, clips),
+        coverage=coverage(checkpoint.contract, data, chosen, clips),
         held_out={"count": len(held), "names_sha256": _hash([item.name for item in held])},
         built_by=built_by(()),
         made=dict(made or {}),
     )
-
-
-def _coverage(
-    checkpoint: Checkpoint, data: AnnotationSet, chosen: Sequence[Annotation], clips: Sequence[Floats]
-) -> dict[str, Any]:
-    """What the calibration clips cover, and the gaps by name."""
-    contract = checkpoint.contract
-    lengths = sorted(item.keypoints.shape[1] for item in chosen)
-    present = sorted({int(n) for part in clips for n in part.any(axis=(2, 3, 4)).sum(axis=1)} - {0})
-    labels = {item.label for item in chosen}
-    seen = [name for label, name in enumerate(data.class_names) if label in labels]
-    missing = [name for label, name in enumerate(data.class_names) if label not in labels]
-    frames = [part.shape[2] for part in clips]
-    gaps = []
-    if frames[0] > contract.min_frames:
-        gaps.append(f"frames {contract.min_frames} to {frames[0] - 1}")
-    if frames[-1] < contract.max_frames:
-        gaps.append(f"frames {frames[-1] + 1} to {contract.max_frames}")
-    gaps += [f"{count} persons" for count in range(2, contract.persons + 1) if count not in present]
-    gaps += [f"class {name}" for name in missing]
-    gaps += [f"class {name}" for name in contract.class_names if name not in data.class_names]
-    return {
-        "frames": frames,
-        "recorded_frames": {"least": lengths[0], "median": lengths[len(lengths) // 2], "most": lengths[-1]},
-        "persons": present,
-        "classes": seen,
-        "gaps": gaps,
-    }
 
 
 def _hash(names: Sequence[str]) -> str:

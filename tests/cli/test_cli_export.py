@@ -75,7 +75,8 @@ def test_int8_with_data(checkpoint: str, tmp_path: Path, capsys: pytest.CaptureF
     words = ["--precision", "int8", "--calibration", str(data), "--clips", "5", "--method", "percentile"]
     assert run(checkpoint, "--out", str(out), *words, "--split", "train", "--json", "-") == 0
     captured = capsys.readouterr()
-    assert captured.err == ""
+    assert captured.err.startswith("not covered by the calibration clips: 2 persons, class golf_swing")
+    assert captured.err.endswith("and 16 more\n")
     facts: dict[str, Any] = json.loads(captured.out)
     assert facts["built_by"]["calibration"]["method"] == "percentile"
     assert len(facts["built_by"]["calibration"]["clips"]["sha256"]) == 64

@@ -60,7 +60,7 @@ def test_engines_of_every_precision(checkpoint: Checkpoint, tmp_path: Path) -> N
     }
     assert all(item.built_for is not None and item.built_for["sm"] == ["SM86"] for item in made)
     assert all(item.bytes > 50_000 for item in made)
-    assert made[2].read_back["gemm_flops"]["int8"] > 0.9
+    assert made[2].read_back["gemm_flops"]["int8"] > 0.7
     kept = {item.file: item.sha256 for item in plain.artifacts}
     assert kept.items() <= {item.file: item.sha256 for item in bundle.artifacts}.items()
     assert bundle.unlisted() == ("CARD.md",)

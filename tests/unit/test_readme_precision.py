@@ -1,0 +1,69 @@
+"""The generated sections on quantisation."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "readme_precision.py"
+
+
+@pytest.fixture(scope="module")
+def sections() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("readme_precision", SCRIPT)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_calibrators_and_sensitivity(sections: ModuleType) -> None:
+    of: dict[str, Any] = {"clips": 384, "float_top1": 95.3125}
+    row = {"method": "mse", "smooth": 0.5, "top1": 95.05, "agreement": 99.74, "lost": 1, "drop_at_most": 1.2}
+    row |= {"mean_logit_error": 0.00894, "saturated_mean": 1e-5, "saturated_most": 2e-3}
+    text = sections.calibrators({"rows": [row, row | {"smooth": None}], **of})
+    assert "384 corrupted clips that calibration left; float has 95.31 % of them right." in text
+    assert "| mse | 0.5 | 95.05 | 99.74 | 1 | 0.0089 | 0.0010 | 0.200 |" in text
+    assert "| mse |  | 95.05 |" in text
+    group = {"module": "backbone.blocks_st.0.attn_s", "kl": 1.5e-4, "cosine": 0.99995, "agreement": 100.0}
+    text = sections.sensitivity({"rows": [group | {"weights": 0.041}], **of})
+    assert "| `backbone.blocks_st.0.attn_s` | 1.50e-04 | 0.999950 | 100.0 | 4.1 |" in text
+
+
+def test_budgets(sections: ModuleType) -> None:
+    measured = {"onnxruntime": {"drop_at_most": 0.265}, "openvino": {"drop_at_most": 0.42}}
+    met = {"options": "--max-drop 0.5", "exit_code": 0, "clips": 1130, "measured": measured, "groups": 25}
+    met |= {"skip": ["a", "b"], "tried": [{"kept": 0, "lost": 3}, {"kept": 2, "lost": 1}]}
+    text = sections.budgets(
+        {
+            "rows": [
+                met,
+                met | {"skip": [], "tried": [{"kept": 0, "lost": 0}]},
+                {"options": "--max-drop 0.1", "exit_code": 2, "said": "error: cannot be shown"},
+                {"options": "--max-drop 0.2", "exit_code": 1, "said": "error: cannot be kept"},
+            ]
+        }
+    )
+    assert (
+        "| `--max-drop 0.5` | met | 2 of 25 groups stay in floating point: `a`, `b`; of 1130 clips lost 3 with "
+        "0 kept, 1 with 2 kept, on the worst of onnxruntime, openvino; a drop of at most 0.42 points |"
+        in text
+    )
+    assert "| met | nothing stays; of 1130 clips lost 0 with 0 kept" in text
+    assert "| `--max-drop 0.1` | refused | error: cannot be shown |" in text
+    assert "| `--max-drop 0.2` | failed | error: cannot be kept |" in text
+
+
+def test_builder_acceptance(sections: ModuleType) -> None:
+    rows: list[dict[str, Any]] = [
+        {"precision": "fp8", "sm": 86, "built": False, "reason": "FP8 needs SM89"},
+        {"precision": "fp8", "sm": 89, "built": True, "seconds": 3.21},
+    ]
+    text = sections.builder_acceptance({"rows": rows, "version": "1.7"})
+    assert "| precision | SM86 | SM89 |" in text
+    assert "| fp8 | refused | 3.2 s |" in text
+    assert text.endswith("- fp8, SM86: FP8 needs SM89")
