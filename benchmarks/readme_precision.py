@@ -26,12 +26,12 @@ def sensitivity(results: dict[str, Any]) -> str:
     """The groups of layers by what quantising each alone does to the logits, the worst first."""
     rows = [
         [
-            f"`{row['module']}`", f"{row['kl']:.2e}", f"{row['cosine']:.6f}", f"{row['agreement']:.1f}",
+            f"`{row['module']}`", f"{row['kl']:.2e}", f"{1 - row['cosine']:.1e}", f"{row['agreement']:.1f}",
             f"{100 * row['weights']:.1f}",
         ]
         for row in results["rows"]
     ]  # fmt: skip
-    headers = ["quantised alone", "KL, nats", "cosine of the logits", "same answer %", "weights %"]
+    headers = ["quantised alone", "KL, nats", "1 - cosine of the logits", "same answer %", "weights %"]
     return f"{_clips(results)}\n\n{markdown_table(headers, rows, 'lrrrr')}"
 
 

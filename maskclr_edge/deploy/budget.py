@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from maskclr_edge.deploy.sensitivity import Floats, HeldOut, Progress, Sensitivity
+from maskclr_edge.deploy.sensitivity import Floats, HeldOut, Sensitivity
 from maskclr_edge.errors import ConfigError, ExportError
 from maskclr_edge.evaluation.metrics import top_k_accuracy
 from maskclr_edge.skeleton.corruption import CORRUPTIONS, Cell, corrupt_clips
@@ -145,7 +145,6 @@ def within_budget(
     *,
     room: float,
     unmeasured: Mapping[str, str] | None = None,
-    progress: Progress | None = None,
 ) -> Budgeted:
     """The fewest groups to keep in floating point, the worst first, that keep every runner in the budget.
 
@@ -163,8 +162,6 @@ def within_budget(
         if kept not in found:
             skip = [one.module for one in ranking[:kept]]
             found[kept] = {runner: measured(run(skip), held_out) for runner, run in runs.items()}
-            if progress is not None:
-                progress(len(found), most + 1, "accuracy budget")
         return max(one.lost for one in found[kept].values())
 
     low, high = 0, 0

@@ -93,6 +93,8 @@ def export_bundle(
             quantised.keep_within(max_drop, held_out, to_bytes(head))
         for kind in map(get_precision, precisions):
             for form in kind.forms:
+                if progress is not None:
+                    progress(0, 0, f"{kind.name} graph")
                 if kind.quantised:
                     graph = quantised.graph(kind, form)
                     made_by["calibration"] = quantised.facts(calibration_info)

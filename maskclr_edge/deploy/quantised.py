@@ -17,7 +17,7 @@ from maskclr_edge.deploy.graph import encoder_graph
 from maskclr_edge.deploy.onnx_pair import open_network
 from maskclr_edge.deploy.precision import ORT, Form, Precision
 from maskclr_edge.deploy.quantise import quantisable, quantise
-from maskclr_edge.deploy.read_back import LEAST_SHARE, read_back
+from maskclr_edge.deploy.read_back import LEAST_SHARE, check_share, read_back
 from maskclr_edge.deploy.scale_table import ScaleTable
 from maskclr_edge.deploy.sensitivity import HeldOut, rank
 from maskclr_edge.deploy.smooth import smoothed
@@ -70,32 +70,37 @@ class Quantised:
             return quantised(self._kept[precision.name].skip)
         if self._budget is None:
             return quantised(())
-        chosen = self._choose(precision, graph, reference, quantised)
+        chosen = self._choose(*self._budget, precision, graph, reference, quantised)
         self._kept[precision.name] = chosen
         return quantised(chosen.skip)
 
     def _choose(
         self,
+        max_drop: float,
+        held_out: tuple[Floats, npt.NDArray[np.int64]],
+        head: bytes,
         precision: Precision,
         graph: onnx.ModelProto,
         reference: onnx.ModelProto,
         quantised: Callable[..., onnx.ModelProto],
     ) -> Budgeted:
         """What the budget leaves in floating point, measured on one runner of every form."""
-        assert self._budget is not None
-        max_drop, (clips, labels), head = self._budget
         contract = self._checkpoint.contract
+        found = read_back(quantised(()), frames=contract.frames)
+        check_share(precision, found)
         data = HeldOut(
-            harder(clips, contract.absent),
-            labels,
+            harder(held_out[0], contract.absent),
+            held_out[1],
             precision=precision,
             encoder=to_bytes(reference),
             head=head,
+            progress=self._progress,
         )
 
         def run(form: Form, skip: Sequence[str]) -> Floats:
             runner = form.runners[0]
-            return data.run(open_network(precision, to_bytes(quantised(skip, form)), runner=runner))
+            network = open_network(precision, to_bytes(quantised(skip, form)), runner=runner)
+            return data.run(network, f"held-out clips, {runner}, {len(skip)} groups kept")
 
         runs, unmeasured = {}, {}
         for form in precision.forms:
@@ -104,16 +109,14 @@ class Quantised:
                 runs[runner] = partial(run, form)
             else:
                 unmeasured[runner] = f"{runner} is not installed"
-        share = read_back(quantised(()), frames=contract.frames)["gemm_flops"][precision.quantised]
         ranked = partial(rank, graph, quantised, data, precision, skip=self._skip, progress=self._progress)
         return within_budget(
             runs,
             data,
             ranked,
             max_drop,
-            room=1 - LEAST_SHARE / share,
+            room=1 - LEAST_SHARE / found["gemm_flops"][precision.quantised],
             unmeasured=unmeasured,
-            progress=self._progress,
         )
 
     def facts(self, clips: Mapping[str, Any] | None) -> dict[str, Any]:

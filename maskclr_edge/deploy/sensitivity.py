@@ -57,26 +57,32 @@ class HeldOut:
         precision: Precision,
         encoder: bytes,
         head: bytes,
+        progress: Progress | None = None,
     ) -> None:
-        self.labels = labels
+        self.labels, self._progress = labels, progress
         self._present: npt.NDArray[np.bool_] = np.asarray(clips.any(axis=(2, 3, 4)))  # (N, M)
         # somebody absent is zeros whoever it is, and runs once: last of the persons
         self._persons = np.concatenate([clips[self._present], np.zeros_like(clips[:1, 0])])
         self._head = open_network(precision, head)
-        self.logits = self.run(open_network(precision, encoder))
+        self.logits = self.run(open_network(precision, encoder), "held-out clips, float")
 
     def first(self, count: int) -> "HeldOut":
         """The first ``count`` clips, with their logits."""
         part = copy(self)
+        part._progress = None
         part.labels, part.logits = self.labels[:count], self.logits[:count]
         part._present = self._present[:count]
         part._persons = np.concatenate([self._persons[: part._present.sum()], self._persons[-1:]])
         return part
 
-    def run(self, encoder: Network) -> Floats:
-        """Logits (N, K) of an encoder."""
-        starts = range(0, len(self._persons), PERSONS_AT_ONCE)
-        found = np.concatenate([encoder(self._persons[at : at + PERSONS_AT_ONCE]) for at in starts])
+    def run(self, encoder: Network, what: str = "held-out clips") -> Floats:
+        """Logits (N, K) of an encoder; ``what`` is for the progress."""
+        parts, total = [], len(self._persons)
+        for at in range(0, total, PERSONS_AT_ONCE):
+            parts.append(encoder(self._persons[at : at + PERSONS_AT_ONCE]))
+            if self._progress is not None:
+                self._progress(min(at + PERSONS_AT_ONCE, total), total, what)
+        found = np.concatenate(parts)
         features = np.broadcast_to(found[-1], (*self._present.shape, found.shape[1])).copy()
         features[self._present] = found[:-1]
         return self._head(features)

@@ -189,7 +189,10 @@ def test_compute_capabilities_as_people_write_them() -> None:
 
 
 def test_an_accuracy_budget_is_measured_on_clips_that_calibration_left(
-    checkpoint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    checkpoint: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names = read_checkpoint(checkpoint).contract.class_names
     made = made_up_clips(30, seed=3, frames=(10, 20))
@@ -205,6 +208,9 @@ def test_an_accuracy_budget_is_measured_on_clips_that_calibration_left(
     assert kept["clips"] == 10 and set(kept["measured"]) == runners
     assert all(one["lost"] <= 1 and one["drop_at_most"] <= 40 for one in kept["measured"].values())
     assert (kept["skip"], kept["ranking"]) == ([], [])  # what need not be ranked is not
+    monkeypatch.setattr("maskclr_edge.deploy.quantised.available", lambda name: False)
+    assert run(*words, *calibration, "20") == 0
+    assert "not measured on openvino: openvino is not installed" in capsys.readouterr().out
     for wrong, said in (
         ([*calibration, "30"], "lower --clips"),
         ([], "labelled clips"),

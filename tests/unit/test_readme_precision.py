@@ -31,7 +31,7 @@ def test_calibrators_and_sensitivity(sections: ModuleType) -> None:
     assert "| mse |  | 95.05 |" in text
     group = {"module": "backbone.blocks_st.0.attn_s", "kl": 1.5e-4, "cosine": 0.99995, "agreement": 100.0}
     text = sections.sensitivity({"rows": [group | {"weights": 0.041}], **of})
-    assert "| `backbone.blocks_st.0.attn_s` | 1.50e-04 | 0.999950 | 100.0 | 4.1 |" in text
+    assert "| `backbone.blocks_st.0.attn_s` | 1.50e-04 | 5.0e-05 | 100.0 | 4.1 |" in text
 
 
 def test_budgets(sections: ModuleType) -> None:
