@@ -8,17 +8,21 @@ from typing import Any
 
 import pytest
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "readme_precision.py"
+SCRIPTS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-@pytest.fixture(scope="module")
-def sections() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("readme_precision", SCRIPT)
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, SCRIPTS / f"{name}.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def sections() -> ModuleType:
+    return load("readme_precision")
 
 
 def test_calibrators_and_sensitivity(sections: ModuleType) -> None:
@@ -65,3 +69,34 @@ def test_builder_acceptance(sections: ModuleType) -> None:
     assert "| precision | SM86 | SM89 |" in text
     assert "| fp8 | refused | 3.2 s |" in text
     assert text.endswith("- fp8, SM86: FP8 needs SM89")
+
+
+def test_what_each_precision_costs() -> None:
+    results = {
+        "data": "penn.pkl",
+        "split": "val",
+        "clips": 90,
+        "corrupted_clips": 30,
+        "frames": 32,
+        "precisions": [
+            {
+                "precision": "int8",
+                "emulated": False,
+                "bytes": 1_250_000,
+                "on": [
+                    {"runner": "onnxruntime", "details": {}, "top1": 97.5}
+                    | {"agreement": 99.9, "mean_logit_error": 0.0123},
+                    {"runner": "openvino", "details": {"executed_in": "bf16"}, "top1": 97.4}
+                    | {"agreement": 99.8, "mean_logit_error": 0.0345},
+                ],
+                "corrupted": {"mean_top1": 81.2},
+                "attention": {"overlap": 99.4},
+            },
+            {"precision": "bf16", "reason": "no runner here takes it"},
+        ],
+    }
+    text = load("readme_accuracy").precision(results)
+    assert "Clean on 90 clips of penn.pkl `val`" in text
+    assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 81.20 | 99.4 |" in text
+    assert "| int8 | openvino, in bf16 | 1.25 | 97.40 | 99.80 | 0.0345 |  |  |" in text
+    assert "| bf16 |" not in text
