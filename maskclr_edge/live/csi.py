@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 
 from maskclr_edge.errors import SourceError
+from maskclr_edge.live.cameras import Device
 from maskclr_edge.live.geometry import Array
-from maskclr_edge.live.video import Device
 
 _LAUNCH = "gst-launch-1.0"
 _DEFAULTS = {"width": 1280, "height": 720, "fps": 30}

@@ -11,7 +11,7 @@ from maskclr_edge.live.geometry import Array
 class Frame:
     """One moment: number, time in seconds, and an image (H, W, 3) of BGR bytes or people (P, V, 3).
 
-    waiting: neither, since the camera is gone for now.
+    waiting: neither, since the camera is gone for now. note: what the source has to say of this moment.
     """
 
     index: int
@@ -19,6 +19,7 @@ class Frame:
     image: Array | None = None
     people: Array | None = None
     waiting: bool = False
+    note: str = ""
 
 
 class Source(Protocol):

@@ -190,6 +190,8 @@ class _Pipeline:
         frame, notes = found.frame, list[str]()
         if frame.waiting or not self.source.live:
             notes += self.source.notes[-1:]
+        if frame.note:
+            notes.append(frame.note)
         if found.people is None:
             return tuple(notes)
         count, most = len(found.people), self.labeller.settings.most

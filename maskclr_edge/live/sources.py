@@ -13,10 +13,11 @@ import numpy as np
 
 from maskclr_edge.data.recording import Recording, read_recordings
 from maskclr_edge.errors import SourceError
+from maskclr_edge.live.cameras import CameraSource, connect_address, open_camera
 from maskclr_edge.live.frame import Frame, Source
 from maskclr_edge.live.geometry import Array
 from maskclr_edge.live.lines import LinesSource
-from maskclr_edge.live.video import CameraSource, VideoSource, connect_address, connect_device
+from maskclr_edge.live.video import VideoSource
 from maskclr_edge.optional import require
 
 RECORDINGS = (".npz", ".json", ".pkl")
@@ -98,7 +99,7 @@ def open_source(
     if place == "-":
         return LinesSource(layout, resolution_wh)
     if place.isascii() and place.isdigit():
-        return CameraSource(f"camera {place}", connect_device(f"camera {place}", int(place)))
+        return open_camera(f"camera {place}", int(place))
     if "://" in place:
         opened = _open_address(place)
         if opened is not None:
@@ -128,7 +129,7 @@ def _open_address(address: str) -> Source | None:
         case "v4l2":
             if not rest.startswith("/") or not Path(rest).exists():
                 raise SourceError(f"{shown}: there is no such device; as in v4l2:///dev/video0")
-            return CameraSource(rest, connect_device(rest, rest))
+            return open_camera(rest, rest)
         case "rtsp" | "rtsps" | "http" | "https":
             return CameraSource(shown, connect_address(shown, address))
         case "csi":

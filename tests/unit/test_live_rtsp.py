@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("cv2", reason="video needs OpenCV")
 import cv2
 
-from maskclr_edge.live.video import CameraSource, connect_address
+from maskclr_edge.live.cameras import CameraSource, connect_address
 
 SIZE, QUALITY = (64, 48), 80
 SDP = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\nm=video 0 RTP/AVP 26\r\na=control:video\r\n"
