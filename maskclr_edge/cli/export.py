@@ -155,7 +155,7 @@ def command(
             )
     seconds = time.perf_counter() - start
     left = _left(plan, words, out)
-    export_report.show(bundle, out, seconds, json_to)
+    export_report.show(bundle, out, seconds, json_to, made=not _is_bundle(source))
     warn_of_gaps((info or {}).get("gaps", ()))
     for name, line in left.items():
         messages().print(f"{name}: to finish on the device, {line}", markup=False, soft_wrap=True)

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 SHOWN = 8
 
 
-def show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> None:
-    """Print one row a file: size, precision as read back, error against the checkpoint, what runs it."""
+def show(bundle: "Bundle", out: str, seconds: float, json_to: str | None, *, made: bool) -> None:
+    """Print one row a file: size, precision as read back, error against the checkpoint, what runs it.
+
+    made: the ONNX files were made now, and what their precisions cost is to be said.
+    """
     files: dict[str, list[Artifact]] = {}
     for item in bundle.artifacts:
         files.setdefault(item.file, []).append(item)  # precisions may share a head
@@ -33,10 +36,12 @@ def show(bundle: "Bundle", out: str, seconds: float, json_to: str | None) -> Non
         for file, items in files.items()
     ]
     columns = ("file", "precision", "size", "products read back", "largest error", "runs on")
-    made = f"made in {seconds:.1f} s"
-    note = f"errors are of logits, against the checkpoint; {made}. Try: maskclr-edge bench {shlex.quote(out)}"
+    took = f"made in {seconds:.1f} s"
+    note = f"errors are of logits, against the checkpoint; {took}. Try: maskclr-edge bench {shlex.quote(out)}"
     screen = console(json_to)
     screen.print(table(f"Bundle {out}", columns, rows, note=note))
+    if not made:
+        return
     for line in _thin(bundle):
         messages().print(f"warning: {line}", markup=False, soft_wrap=True)
     for precision, kept in bundle.built_by.get("calibration", {}).get("budget", {}).items():

@@ -34,6 +34,6 @@ def command(engines: str, weights: str, out: str, json_to: str | None) -> None:
     with progress("refit") as report:
         bundle = refit_bundle(Bundle.open(engines), Bundle.open(weights), out, report)
     seconds = time.perf_counter() - start
-    export_report.show(bundle, out, seconds, json_to)
+    export_report.show(bundle, out, seconds, json_to, made=False)
     if json_to:
         write_json(json_to, export_report.facts(bundle, seconds))

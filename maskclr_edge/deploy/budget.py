@@ -7,6 +7,7 @@ confidence, and that must be within the budget. On clips that it was trained on 
 itself for rounding to change an answer; so every clip is corrupted first, see ``harder``.
 """
 
+import bisect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -107,30 +108,29 @@ def may_lose(max_drop: float, clips: int) -> int:
 
     Raises ConfigError where even none of them lost would not show it.
     """
-    least = loss_bound(0, clips)
-    if least > max_drop:
+    lost = bisect.bisect_right(range(clips + 1), max_drop, key=lambda lost: loss_bound(lost, clips)) - 1
+    if lost < 0:
+        least = loss_bound(0, clips)
         raise ConfigError(
             f"a drop of {max_drop:g} points cannot be shown on {clips} held-out clips: with none lost it "
             f"may still be {least:.2g}, with {100 * CONFIDENCE:.0f} % confidence; allow "
             f"{_rounded_up(least):g}, or give a split with {clips_needed(max_drop, 0)} clips beside those of "
             "calibration"
         )
-    lost = 0
-    while lost < clips and loss_bound(lost + 1, clips) <= max_drop:
-        lost += 1
     return lost
 
 
 def harder(clips: Floats, absent: Literal["zeros", "projected"] = "zeros") -> Floats:
-    """Corrupted copies of clips (N, M, T, 17, 3): the suite's kinds take turns, at their middle severity.
+    """Corrupted copies of clips (N, M, T, 17, 3): the suite's kinds, as many clips each, at middle severity.
 
-    absent: the contract's. Left out are the two that change nothing in some clips: persons exchanged and
-    confidences made equal.
+    Which clip gets which is drawn, always alike. absent: the contract's. Left out are the two that change
+    nothing in some clips: persons exchanged and confidences made equal.
     """
     kinds = [kind for kind in CORRUPTIONS.values() if kind.needs is None]
     result: Floats = clips.copy()
+    drawn = np.random.default_rng(0).permutation(len(clips)) % len(kinds)  # classes take turns too
     for turn, kind in enumerate(kinds):
-        places = np.arange(turn, len(clips), len(kinds))
+        places = np.flatnonzero(drawn == turn)
         if len(places):
             cell = Cell(kind.name, kind.severities[len(kind.severities) // 2])
             result[places] = corrupt_clips(clips[places], cell, absent=absent, indices=places)

@@ -50,9 +50,10 @@ def gemm_flops(model: onnx.ModelProto, sizes: Mapping[str, int]) -> Counter[str]
     def dims(name: str) -> list[int]:
         if name in stored:
             return list(stored[name].dims)
-        if name not in tensors or not all(dim.HasField("dim_value") for dim in tensors[name].shape.dim):
+        found = tensors[name].shape.dim if name in tensors else ()
+        if not found or not all(dim.HasField("dim_value") for dim in found):
             raise ValueError(f"the shape of {name} cannot be inferred")
-        return [dim.dim_value for dim in tensors[name].shape.dim]
+        return [dim.dim_value for dim in found]
 
     def element(name: str) -> int:
         if name in stored:

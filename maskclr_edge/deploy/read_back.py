@@ -80,12 +80,13 @@ def _read_artifact(bundle: Bundle, item: Artifact) -> dict[str, Any]:
         problem := in_name_only(PRECISIONS[item.precision], found["gemm_flops"])
     ):
         raise BundleError(f"{where}: {problem}; export the bundle again")
-    said = item.read_back.get("gemm_flops")
-    if said is not None and said != found["gemm_flops"]:
-        raise BundleError(
-            f"{where}: the manifest says {said} of its matrix products, and the file has "
-            f"{found['gemm_flops']}; export the bundle again"
-        )
+    for key in ("gemm_flops", "gemm_flops_longest"):
+        said = item.read_back.get(key)
+        if said is not None and said != found.get(key):
+            raise BundleError(
+                f"{where}: the manifest says {str(said)[:200]} of its matrix products, and the file has "
+                f"{found.get(key)}; export the bundle again"
+            )
     return found
 
 
