@@ -11,7 +11,7 @@ def calibrators(results: dict[str, Any]) -> str:
         [
             row["method"], "" if row["smooth"] is None else f"{row['smooth']:g}", f"{row['top1']:.2f}",
             f"{row['agreement']:.2f}", str(row["lost"]), f"{row['mean_logit_error']:.4f}",
-            f"{100 * row['saturated_mean']:.4f}", f"{100 * row['saturated_most']:.3f}",
+            f"{100 * row['saturated_mean']:.2g}", f"{100 * row['saturated_most']:.2g}",
         ]
         for row in results["rows"]
     ]  # fmt: skip
@@ -69,9 +69,16 @@ def builder_acceptance(results: dict[str, Any]) -> str:
     for name in names:
         cells = [found[name, sm] for sm in sms]
         rows.append([name, *(f"{cell['seconds']:.1f} s" if cell["built"] else "refused" for cell in cells)])
-        reasons += [f"- {name}, SM{cell['sm']}: {cell['reason']}" for cell in cells if not cell["built"]]
+        reasons += [
+            f"- {name}, SM{cell['sm']}: {_reason(cell['reason'])}" for cell in cells if not cell["built"]
+        ]
     table = markdown_table(["precision", *(f"SM{sm}" for sm in sms)], rows, "l" + "r" * len(sms))
     return f"TensorRT-RTX {results['version']}.\n\n{table}\n\n" + "\n".join(reasons)
+
+
+def _reason(text: str) -> str:
+    """What the builder's refusal means, without the file's name and the builder's own words after it."""
+    return text.split(".onnx: ", 1)[-1].split(" (the builder said", 1)[0]
 
 
 def _clips(results: dict[str, Any]) -> str:

@@ -24,6 +24,10 @@ _MEANINGS = (
         "of --sm, or take another precision",
     ),
     (
+        r"HW-specific datatypes: bf?16",
+        "BF16 needs SM80 (A100) or newer, RTX 30 among them: take fp16, or leave the others out of --sm",
+    ),
+    (
         r"Target GPU SM ?\d+ is not supported",
         "this TensorRT builds for no GPU as old as this one: take a release that does, 10.3 at least",
     ),

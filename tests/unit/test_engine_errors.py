@@ -48,6 +48,14 @@ BUILDER = {
         [f"{BUILD} 9: API Usage Error (Networks with FP8 Q/DQ layers require hardware with FP8 support.)"],
         ["FP8 needs SM89", "another precision"],
     ),
+    # TensorRT-RTX 1.7, bf16 for SM75
+    "bf16": (
+        [
+            f"{BUILD} 1: Myelin ([pass.cpp:1500: run_passes] Cannot compile for target(s) sm75, because the "
+            "model contains HW-specific datatypes: b16. In compileGraph at /_src/codeGenerator.cpp:2012)"
+        ],
+        ["BF16 needs SM80", "take fp16"],
+    ),
     # torch2trt on a GTX 1080
     "old gpu": (
         [f"{BUILD} 9: API Usage Error (Target GPU SM 61 is not supported by this TensorRT release."],

@@ -31,7 +31,7 @@ def test_calibrators_and_sensitivity(sections: ModuleType) -> None:
     row |= {"mean_logit_error": 0.00894, "saturated_mean": 1e-5, "saturated_most": 2e-3}
     text = sections.calibrators({"rows": [row, row | {"smooth": None}], **of})
     assert "384 corrupted clips that calibration left; float has 95.31 % of them right." in text
-    assert "| mse | 0.5 | 95.05 | 99.74 | 1 | 0.0089 | 0.0010 | 0.200 |" in text
+    assert "| mse | 0.5 | 95.05 | 99.74 | 1 | 0.0089 | 0.001 | 0.2 |" in text
     assert "| mse |  | 95.05 |" in text
     group = {"module": "backbone.blocks_st.0.attn_s", "kl": 1.5e-4, "cosine": 0.99995, "agreement": 100.0}
     text = sections.sensitivity({"rows": [group | {"weights": 0.041}], **of})
@@ -62,7 +62,12 @@ def test_budgets(sections: ModuleType) -> None:
 
 def test_builder_acceptance(sections: ModuleType) -> None:
     rows: list[dict[str, Any]] = [
-        {"precision": "fp8", "sm": 86, "built": False, "reason": "FP8 needs SM89"},
+        {
+            "precision": "fp8",
+            "sm": 86,
+            "built": False,
+            "reason": "engine of encoder.fp8.onnx: FP8 needs SM89 (the builder said: no)",
+        },
         {"precision": "fp8", "sm": 89, "built": True, "seconds": 3.21},
     ]
     text = sections.builder_acceptance({"rows": rows, "version": "1.7"})
