@@ -221,3 +221,24 @@ def test_an_accuracy_budget_is_measured_on_clips_that_calibration_left(
         assert said in capsys.readouterr().err
     assert run(checkpoint, "--out", str(tmp_path / "c"), "--max-drop", "1") == 2
     assert "for int8, mixed and fp8" in capsys.readouterr().err
+
+
+def test_a_narrow_network_over_long_clips_has_int8_in_name_only(
+    random_checkpoint: Callable[..., Checkpoint], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Attention products stay in floating point, and at width 16 and 243 frames they are most of the work."""
+    made, file, out = random_checkpoint(depth=1, maxlen=243), tmp_path / "narrow.safetensors", tmp_path / "b"
+    words = [str(file), "--out", str(out), "--precision", "int8", "--clips", "4"]
+    write_checkpoint(file, replace(made, contract=replace(made.contract, frames=30)))
+    assert run(*words) == 0
+    captured = capsys.readouterr()
+    assert "warning: of the operations of its matrix products at 243 frames the int8 graph" in captured.err
+    for item in json.loads((out / "manifest.json").read_text())["artifacts"]:
+        if item["role"] == "encoder":
+            own, longest = (item["read_back"][key] for key in ("gemm_flops", "gemm_flops_longest"))
+            assert own["frames"] == 30 and own["int8"] > 0.6 > longest["int8"] and longest["frames"] == 243
+    write_checkpoint(file, replace(made, contract=replace(made.contract, frames=243)))
+    assert run(*words) == 1
+    error = capsys.readouterr().err.splitlines()
+    assert "and int8 means over 60 % int8: keep fewer modules" in error[-1]
+    assert json.loads((out / "manifest.json").read_text())["contract"]["frames"] == 30  # the old one stays
