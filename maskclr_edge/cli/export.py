@@ -61,7 +61,7 @@ class _WithTargets(click.Command):
 @click.option("--smooth", type=click.FloatRange(0, 1), metavar="STRENGTH", help="Move outliers of "
               "activations into weights before quantising, such as 0.5.")  # fmt: skip
 @click.option("--max-drop", type=click.FloatRange(0, 100), metavar="POINTS", help="Quantise only what "
-              "keeps top-1 within so many points, on clips of --split that calibration left.")  # fmt: skip
+              "keeps top-1 within so many points, 95 % sure, by clips that calibration left.")  # fmt: skip
 @click.option("--storage", type=click.Choice(["auto", "float32", "float16"]), default="auto",
               show_default=True, help="Weights on disk; auto halves them where nothing is lost.")  # fmt: skip
 @click.option("--verify", type=click.Choice(["corners", "full"]), default="corners", show_default=True,
