@@ -112,16 +112,16 @@ class _Encoder:
         heads, head_dim = self.config.num_heads, self.config.head_dim
         self.compute = compute
         self.probabilities = ""
-        # T is the one size that the graph must ask for; these five shapes are all that is made of it
+        # T is the one size that the graph must ask for; these four shapes are all that is made of it
         self.frames = b("Shape", ["persons"], "frames", start=1, end=2)
         self.tokens = b.ints("tokens", -1, width) if flat else b.ints("tokens", -1, joints, width)
-        self.joint_heads = b.ints("joint_heads", -1, joints, heads, head_dim)
+        qkv = (joints, 3, heads, head_dim)
+        self.joint_qkv = b.ints("joint_qkv", -1, *qkv)
+        self.joint_heads = b.ints("joint_heads", -1, heads, joints, head_dim)
         any_ = b.ints("any", -1)
-        tail = b.ints("joints_heads_width", joints, heads, head_dim)
-        self.frame_joint_heads = b("Concat", [any_, self.frames, tail], "frame_joint_heads", axis=0)
+        self.frame_qkv = b("Concat", [any_, self.frames, b.ints("qkv", *qkv)], "frame_qkv", axis=0)
         first, last = b.ints("heads", heads), b.ints("head_dim", head_dim)
-        self.frame_queries = b("Concat", [any_, first, self.frames, last], "frame_queries", axis=0)
-        self.frame_keys = b("Concat", [any_, first, last, self.frames], "frame_keys", axis=0)
+        self.frame_heads = b("Concat", [any_, first, self.frames, last], "frame_heads", axis=0)
         tail = b.ints("joints_heads", joints, heads)
         self.joint_heads_frames = b("Concat", [any_, tail, self.frames, last], "joint_heads_frames", axis=0)
         tail = b.ints("features_per_frame", self.config.feature_size)
@@ -190,33 +190,37 @@ class _Encoder:
         b, width = self.b, self.config.dim_feat
         scale = np.ones(3 * width, np.float32)
         scale[:width] = self.config.scale
-        parts = b.ints("qkv_parts", width, width, width)
-        query, key, value = b.op("Split", [self.linear(x, f"{path}.qkv", scale), parts], path, 3, axis=-1)
-        heads = self.joint_heads_of if axis == "s" else self.frame_heads_of
-        scores = b("MatMul", [heads(query, path), heads(key, path, key=True)], f"{path}.scores")
+        query, key, value = self.heads(self.linear(x, f"{path}.qkv", scale), path, axis)
+        # backends take this exchange of the last two axes into the product; any other way to get there from
+        # tokens is a copy of its own, element by element
+        key = b("Transpose", [key], path, perm=[0, 1, 3, 2])
+        scores = b("MatMul", [query, key], f"{path}.scores")
         weights = b("Softmax", [self.up(scores, path)], path, axis=-1)  # (B, heads, S, S)
         if path == f"backbone.blocks_st.{self.config.depth - 1}.attn_s":
             self.probabilities = weights
-        y = b("MatMul", [self.down(weights, path), heads(value, path)], f"{path}.mix")  # (B, heads, S, C)
+        y = b("MatMul", [self.down(weights, path), value], f"{path}.mix")  # (B, heads, S, C)
         if axis == "t":
             y = b("Reshape", [y, self.joint_heads_frames], path)  # (P, 17, heads, T, C)
             y = b("Transpose", [y], path, perm=[0, 3, 1, 2, 4])
         else:
             y = b("Transpose", [y], path, perm=[0, 2, 1, 3])
-        return self.linear(b("Reshape", [y, self.tokens], path), f"{path}.proj")
+        return self.linear(b("Reshape", [y, self.tokens], f"{path}.proj"), f"{path}.proj")
 
-    def joint_heads_of(self, x: str, path: str, key: bool = False) -> str:
-        """Tokens -> (P*T, heads, 17, C), keys with the last two axes exchanged."""
-        b = self.b
-        x = b("Reshape", [x, self.joint_heads], path)
-        return b("Transpose", [x], path, perm=[0, 2, 3, 1] if key else [0, 2, 1, 3])
+    def heads(self, qkv: str, path: str, axis: str) -> list[str]:
+        """Tokens (..., 3 * D) -> queries, keys, values: (P*T, heads, 17, C), or (P*17, heads, T, C) for "t".
 
-    def frame_heads_of(self, x: str, path: str, key: bool = False) -> str:
-        """Tokens -> (P*17, heads, T, C), keys with the last two axes exchanged."""
+        One transpose puts the three first, so that what splits them need not copy.
+        """
         b = self.b
-        x = b("Reshape", [x, self.frame_joint_heads], path)  # (P, T, 17, heads, C)
-        x = b("Transpose", [x], path, perm=[0, 2, 3, 4, 1] if key else [0, 2, 3, 1, 4])
-        return b("Reshape", [x, self.frame_keys if key else self.frame_queries], path)
+        if axis == "s":
+            x = b("Reshape", [qkv, self.joint_qkv], path)
+            x = b("Transpose", [x], path, perm=[2, 0, 3, 1, 4])  # (3, P*T, heads, 17, C)
+            x = b("Reshape", [x, self.joint_heads], path)
+        else:
+            x = b("Reshape", [qkv, self.frame_qkv], path)
+            x = b("Transpose", [x], path, perm=[3, 0, 2, 4, 1, 5])  # (3, P, 17, heads, T, C)
+            x = b("Reshape", [x, self.frame_heads], path)
+        return b.op("Split", [x], path, 3, axis=0, num_outputs=3)
 
     def fuse(self, st: str, ts: str, path: str) -> str:
         """Mix the streams token by token: softmax of two scores is the sigmoid of their difference."""

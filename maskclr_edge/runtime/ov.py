@@ -106,6 +106,7 @@ class _Compiled:
         # one request behind a lock: with the latency hint a call has all threads, and others would only wait
         self._request = self._model.create_infer_request()
         self._lock = threading.Lock()
+        self._input: Floats = np.empty(0, np.float32)
 
     @classmethod
     def read(cls, core: Any, bundle: Bundle, artifact: Artifact, settings: Mapping[str, Any]) -> "_Compiled":
@@ -127,10 +128,20 @@ class _Compiled:
             raise EngineError(f"openvino cannot compile for {shape}: {first_line(error)}") from error
 
     def run(self, array: Floats) -> Floats:
-        """The model's output for its one input. Raises EngineError."""
+        """The model's output for its one input. Raises EngineError.
+
+        The request reads from one buffer, set anew where the shape changes: to pass an array to each call
+        costs a tenth of a millisecond more, as much as the whole head takes.
+        """
         try:
             with self._lock:
-                output: Floats = self._request.infer([array], share_inputs=True)[0]
+                if array.shape != self._input.shape:
+                    buffer = np.empty_like(array)
+                    self._request.set_input_tensor(require("openvino").Tensor(buffer, shared_memory=True))
+                    self._input = buffer
+                np.copyto(self._input, array)
+                self._request.infer()
+                output: Floats = self._request.get_output_tensor().data.copy()
         except Exception as error:
             raise EngineError(f"openvino failed on an input of {array.shape}: {first_line(error)}") from error
         return output

@@ -42,13 +42,24 @@ def test_attention_is_four_dimensional_and_its_scale_is_in_the_weights(random_ch
         assert [ranks[name] for name in node.input] == [4, 4]
 
 
+def test_attention_moves_data_twice_and_exchanges_keys_in_the_product(encoder: onnx.GraphProto) -> None:
+    made_by = {output: node for node in encoder.node for output in node.output}
+    moves = [node for node in encoder.node if node.op_type == "Transpose"]
+    within = [node for node in moves if list(node.attribute[0].ints) == [0, 1, 3, 2]]
+    assert len(moves) == 3 * len(within) == 3 * 4 * DEPTH
+    for exchange in within:  # straight from what splits queries, keys and values, straight into the product
+        split = made_by[exchange.input[0]]
+        assert split.op_type == "Split" and split.attribute[0].i == 0  # along the first axis: no copy
+        assert [node.op_type for node in encoder.node if exchange.output[0] in node.input] == ["MatMul"]
+
+
 def test_the_number_of_frames_is_all_that_is_asked_of_shapes(encoder: onnx.GraphProto) -> None:
     found = operators(encoder)
     assert found["Shape"] == 1
     # shapes are put together from constants and T, once each, whatever the depth; no activation is joined
     shapes = {name for node in encoder.node if node.op_type == "Reshape" for name in node.input[1:]}
     joined = [node for node in encoder.node if node.op_type == "Concat"]
-    assert len(joined) == 5
+    assert len(joined) == 4
     assert all(set(node.output) <= shapes for node in joined)
 
 
