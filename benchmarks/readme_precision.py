@@ -46,7 +46,7 @@ def budgets(results: dict[str, Any]) -> str:
             continue
         of = f" of {row['groups']} groups" if row["skip"] else ""
         names = ", ".join(f"`{name}`" for name in row["skip"])
-        stay = f"{len(row['skip'])}{of} stay in floating point: {names}" if names else "nothing stays"
+        stay = f"{len(row['skip'])}{of} in floating point: {names}" if names else "nothing stays"
         tries = ", ".join(f"{one['lost']} with {one['kept']} kept" for one in row["tried"])
         most = max(one["drop_at_most"] for one in row["measured"].values())
         rows.append(

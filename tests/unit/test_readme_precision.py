@@ -52,7 +52,7 @@ def test_budgets(sections: ModuleType) -> None:
             ]
         }
     )
-    assert "| `--max-drop 0.5` | met | 2 of 25 groups stay in floating point: `a`, `b`; of 1130 " in text
+    assert "| `--max-drop 0.5` | met | 2 of 25 groups in floating point: `a`, `b`; of 1130 " in text
     assert "clips lost 3 with 0 kept, 1 with 2 kept, on the worst of onnxruntime, openvino; a drop " in text
     assert "a drop of at most 0.42 points |" in text
     assert "| met | nothing stays; of 1130 clips lost 0 with 0 kept" in text
