@@ -53,6 +53,8 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "ablation": ("ablation", readme_accuracy.robustness),
     "folds": ("folds", readme_accuracy.folds),
     "precision": ("report", readme_accuracy.precision),
+    "precision_clean": ("report_clean", readme_accuracy.precision),
+    "precision_full_size": ("report_full_size", readme_accuracy.precision),
     "precision_speed": ("precision_speed", readme_speed.precision_speed),
     "calibrators": ("calibrators", readme_precision.calibrators),
     "sensitivity": ("sensitivity", readme_precision.sensitivity),
@@ -76,6 +78,8 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
 WRITTEN_BY = {
     "ablation": "benchmarks/robustness.py --name ablation",
     "report": "maskclr-edge report --json",
+    "report_clean": "maskclr-edge report --corrupt none --json",
+    "report_full_size": "maskclr-edge report --frames 30 --sample 256 --json",
     "live_stream": "benchmarks/stream.py",
     "live_rates": "benchmarks/live.py rates",
     "live_identities": "benchmarks/live.py identities",

@@ -97,20 +97,35 @@ def folds(results: dict[str, Any]) -> str:
 def precision(results: dict[str, Any]) -> str:
     """What each precision costs against fp32, as ``maskclr-edge report`` found it."""
     clean = f"{results['clips']} clips of {Path(results['data']).name} `{results['split']}`"
+    float_cells = _cells(next((e for e in results["precisions"] if e["precision"] == "fp32"), {}))
     rows = []
     for entry in results["precisions"]:
         for place, row in enumerate(entry.get("on", ())):  # a precision that nothing here takes has none
-            corrupted = entry["corrupted"] if place == 0 else None
-            rows.append(
-                [
-                    entry["precision"], runner_words(entry, row), f"{entry['bytes'] / 1e6:.2f}",
-                    f"{row['top1']:.2f}", f"{row['agreement']:.2f}", f"{row['mean_logit_error']:.4f}",
-                    "" if corrupted is None else f"{corrupted['mean_top1']:.2f}",
-                    "" if place else f"{entry['attention']['overlap']:.1f}",
-                ]
-            )  # fmt: skip
-    headers = [
-        "precision", "runner", "MB", "top-1 %", "agreement %", "mean Δ logit",
-        f"corrupted top-1 % ({results['corrupted_clips']} clips)", "same top joints %",
-    ]  # fmt: skip
-    return f"Clean on {clean}, T={results['frames']}.\n\n{markdown_table(headers, rows, 'llrrrrrr')}"
+            line = [
+                entry["precision"], runner_words(entry, row), f"{entry['bytes'] / 1e6:.2f}",
+                f"{row['top1']:.2f}", f"{row['agreement']:.2f}", f"{row['mean_logit_error']:.4f}",
+                "" if place else f"{entry['attention']['overlap']:.1f}",
+            ]  # fmt: skip
+            if results["timed"]:
+                timed = {times["runner"]: times["latency"]["p50_ms"] for times in entry["latency"]}
+                line.append(f"{timed[row['runner']]:.2f}" if row["runner"] in timed else "")
+            if float_cells:
+                cells = {} if place else _cells(entry)
+                worst = min((top1 - float_cells[cell] for cell, top1 in cells.items()), default=None)
+                line.append("" if not cells else f"{entry['corrupted']['mean_top1']:.2f}")
+                line.append("" if worst is None else f"{worst:+.2f}")
+            rows.append(line)
+    headers = ["precision", "runner", "MB", "top-1 %", "agreement %", "mean Δ logit", "same top joints %"]
+    said = f"Clean on {clean}, T={results['frames']}"
+    if results["timed"]:
+        headers.append("p50 ms")
+    if float_cells:
+        headers += ["corrupted top-1 %", "worst cell against fp32"]
+        said += f"; {len(float_cells)} corrupted cells on {results['corrupted_clips']} of them"
+    return f"{said}.\n\n{markdown_table(headers, rows, 'll' + 'r' * (len(headers) - 2))}"
+
+
+def _cells(entry: dict[str, Any]) -> dict[tuple[str, float], float]:
+    """Top-1 at each corruption and severity of one precision of a report."""
+    cells = (entry.get("corrupted") or {"cells": ()})["cells"]
+    return {(c["corruption"], c["severity"]): c["top1"] for c in cells if c["corruption"] != "clean"}

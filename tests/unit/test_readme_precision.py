@@ -77,31 +77,31 @@ def test_builder_acceptance(sections: ModuleType) -> None:
 
 
 def test_what_each_precision_costs() -> None:
+    cells = [{"corruption": "clean", "severity": 0.0, "top1": 98.0}]
+    cells += [{"corruption": "joints", "severity": n, "top1": top1} for n, top1 in ((3, 90.0), (6, 72.4))]
+    worse = [cell | {"top1": cell["top1"] - 0.25 * (cell["severity"] == 6)} for cell in cells]
+    on = {"runner": "onnxruntime", "details": {}, "top1": 97.5, "agreement": 99.9, "mean_logit_error": 0.0123}
+    openvino = on | {"runner": "openvino", "details": {"executed_in": "bf16"}, "top1": 97.4}
+    fp32 = {
+        "precision": "fp32", "emulated": False, "bytes": 1_520_000, "on": [on | {"top1": 98.0}],
+        "corrupted": {"mean_top1": 81.2, "cells": cells}, "attention": {"overlap": 100.0},
+        "latency": [{"runner": "onnxruntime", "latency": {"p50_ms": 4.321}}],
+    }  # fmt: skip
+    int8 = fp32 | {"precision": "int8", "bytes": 1_250_000, "on": [on, openvino], "latency": []}
+    int8 |= {"corrupted": {"mean_top1": 81.07, "cells": worse}, "attention": {"overlap": 99.4}}
     results = {
-        "data": "penn.pkl",
-        "split": "val",
-        "clips": 90,
-        "corrupted_clips": 30,
-        "frames": 32,
-        "precisions": [
-            {
-                "precision": "int8",
-                "emulated": False,
-                "bytes": 1_250_000,
-                "on": [
-                    {"runner": "onnxruntime", "details": {}, "top1": 97.5}
-                    | {"agreement": 99.9, "mean_logit_error": 0.0123},
-                    {"runner": "openvino", "details": {"executed_in": "bf16"}, "top1": 97.4}
-                    | {"agreement": 99.8, "mean_logit_error": 0.0345},
-                ],
-                "corrupted": {"mean_top1": 81.2},
-                "attention": {"overlap": 99.4},
-            },
-            {"precision": "bf16", "reason": "no runner here takes it"},
-        ],
-    }
-    text = load("readme_accuracy").precision(results)
-    assert "Clean on 90 clips of penn.pkl `val`" in text
-    assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 81.20 | 99.4 |" in text
-    assert "| int8 | openvino, in bf16 | 1.25 | 97.40 | 99.80 | 0.0345 |  |  |" in text
+        "data": "penn.pkl", "split": "val", "clips": 90, "corrupted_clips": 30, "frames": 32, "timed": False,
+        "precisions": [fp32, int8, {"precision": "bf16", "reason": "no runner here takes it"}],
+    }  # fmt: skip
+    section = load("readme_accuracy").precision
+    text = section(results)
+    assert "Clean on 90 clips of penn.pkl `val`, T=32; 2 corrupted cells on 30 of them." in text
+    assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 99.4 | 81.07 | -0.25 |" in text
+    assert "| int8 | openvino, in bf16 | 1.25 | 97.40 | 99.90 | 0.0123 |  |  |  |" in text
     assert "| bf16 |" not in text
+    timed = section(results | {"timed": True})
+    assert "| fp32 | onnxruntime | 1.52 | 98.00 | 99.90 | 0.0123 | 100.0 | 4.32 | 81.20 | +0.00 |" in timed
+    clean = [entry | {"corrupted": None} for entry in (fp32, int8)]
+    text = section(results | {"precisions": clean})
+    assert "T=32.\n" in text and "corrupted" not in text
+    assert "| int8 | onnxruntime | 1.25 | 97.50 | 99.90 | 0.0123 | 99.4 |" in text
