@@ -14,6 +14,8 @@ GREY: Colour = (178, 172, 168)
 DARK: Colour = (28, 24, 22)
 #: lines and discs lie between pixels, in steps of a sixteenth: else they would jump as people move
 _FINE_BITS = 4
+#: OpenCV draws a filled disc of a smaller radius, in pixels, as a square on its corner
+_LEAST_ROUND = 2.5
 
 
 class Canvas:
@@ -57,7 +59,7 @@ class Canvas:
         """A disc around a point in pixels; ``cover`` below 1 lets what is under it shine through."""
         cv2 = self._cv2
         if cover >= 1:
-            size = round(max(radius * self.unit, 1) * (1 << _FINE_BITS))
+            size = round(max(radius * self.unit, _LEAST_ROUND) * (1 << _FINE_BITS))
             cv2.circle(self.picture, _fine(at), size, colour, -1, cv2.LINE_AA, _FINE_BITS)
             return
         size, (x, y) = max(round(radius * self.unit), 1), _pixel(at)
@@ -123,9 +125,9 @@ class Canvas:
         )
 
     def _part(self, left: float, top: float, width: float, tall: float) -> Array:
-        x0, y0 = (max(round(value * self.unit), 0) for value in (left, top))
-        x1, y1 = (max(round(value * self.unit), 0) for value in (left + width, top + tall))
-        part: Array = self.picture[y0:y1, x0:x1]
+        # rounded by itself, so that what is as wide anywhere is as many pixels
+        x0, y0, wide, high = (round(value * self.unit) for value in (left, top, width, tall))
+        part: Array = self.picture[max(y0, 0) : max(y0 + high, 0), max(x0, 0) : max(x0 + wide, 0)]
         return part
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from maskclr_edge.live.canvas import DARK, GREY, WHITE, Canvas, Colour
+from maskclr_edge.live.cards import Box, Cards
 from maskclr_edge.live.decisions import IDLE, UNKNOWN
 from maskclr_edge.live.figures import Figures
 from maskclr_edge.live.geometry import SEEN, Array, box_of
@@ -23,6 +24,8 @@ PERSONS: tuple[Colour, ...] = (
 )
 _UNSURE, _SURE, _GLOW, _WARN = (60, 120, 245), (150, 225, 80), (255, 120, 255), (80, 190, 255)
 
+#: from the eyes to the crown of a head, in parts of a skeleton's height
+_CROWN = 0.09
 #: places of a trail that are drawn alike, at once
 _TRAIL_STEP = 4
 #: from hardly to clearly seen
@@ -44,6 +47,7 @@ class Overlay:
         self.size_wh = (resolution_wh[0] * self.scale // 2 * 2, resolution_wh[1] * self.scale // 2 * 2)
         self._layout = get_layout(layout)
         self._canvas = Canvas(self.size_wh)
+        self._cards = Cards(self._canvas.inside)
 
     def draw(
         self, image: Array | None, people: Sequence[Labelled], figures: Figures, caption: str = ""
@@ -59,9 +63,9 @@ class Overlay:
         for person in people:
             self._glow(person)
             self._skeleton(person)
-        taken: list[tuple[float, float, float, float]] = []
+        self._cards.begin([self._box(person) for person in people])
         for person in people:
-            self._label(person, taken)
+            self._label(person)
         self._hud(figures)
         if caption:
             canvas.banner(caption)
@@ -99,11 +103,8 @@ class Overlay:
                 self._canvas.disc(point, 4.6, DARK)
                 self._canvas.disc(point, 3.4, _of_confidence(confidence))
 
-    def _label(self, person: Labelled, taken: list[tuple[float, float, float, float]]) -> None:
-        """A card above the person's head: number, label, and bars of the three likeliest classes.
-
-        taken: left, top, width and height of the cards that are there, to keep off.
-        """
+    def _label(self, person: Labelled) -> None:
+        """A card above the person's head: number, label, and bars of the three likeliest classes."""
         canvas, rows = self._canvas, person.top[:3]
         settled = person.label not in (UNKNOWN, IDLE)
         indent = 23 + canvas.measure(f"{person.number}", 0.5)
@@ -111,20 +112,7 @@ class Overlay:
         width = min(max(canvas.measure(words(person.label), 0.55) + beside, _NARROWEST), _WIDEST)
         line, room = 21, 8
         tall = 30 + line * len(rows) + (room if rows else 0)
-        x0, y0, x1, y1 = box_of(person.keypoints) * self.scale / canvas.unit
-        left = (x0 + x1) / 2 - width / 2
-        above = sorted((y - tall - 6 for _, y, _, _ in taken if y - tall - 6 < y0), reverse=True)
-        places = [canvas.inside(left, top, width, tall) for top in (y0 - tall - 14, *above, y1 + 14)]
-        free = [
-            (x, y)
-            for x, y in places
-            if not any(
-                x < x2 + w2 + 4 and x2 < x + width + 4 and y < y2 + t2 + 4 and y2 < y + tall + 4
-                for x2, y2, w2, t2 in taken
-            )
-        ]
-        left, top = free[0] if free else places[0]
-        taken.append((left, top, width, tall))
+        left, top = self._cards.place(person.number, self._box(person), (width, tall))
         colour = colour_of(person.number)
         canvas.panel(left, top, width, tall, 0.72)
         canvas.box(left, top, 5, tall, colour)
@@ -144,6 +132,11 @@ class Overlay:
             shown = canvas.fitting(words(label), width - 70, 0.4)
             canvas.text(shown, left + 20, y + 13, 0.4, WHITE)
             canvas.text_right(f"{100 * probability:.0f}", left + width - 15, y + 13, 0.4, WHITE)
+
+    def _box(self, person: Labelled) -> Box:
+        """Where a person is, in the canvas's units."""
+        x0, y0, x1, y1 = (box_of(person.keypoints) * self.scale / self._canvas.unit).tolist()
+        return x0, y0 - _CROWN * (y1 - y0), x1, y1
 
     def _hud(self, figures: Figures) -> None:
         """The strip at the foot: time, pace, age, drops, and what each stage takes; notes above it."""
