@@ -17,7 +17,7 @@ from maskclr_edge.bench.scenarios import (
 )
 from maskclr_edge.bench.statistics import CONFIDENCE, PERCENTILE_RULE
 from maskclr_edge.bench.timing import STEADY_CALLS, STEADY_TOLERANCE, Budget, Progress
-from maskclr_edge.errors import MaskclrEdgeError
+from maskclr_edge.errors import ConfigError, MaskclrEdgeError
 from maskclr_edge.runtime import BUNDLED, RUNNERS, Bundle, Classifier, RunnerEntry, bundled_bundle, get_runner
 from maskclr_edge.skeleton import SkeletonContract
 
@@ -100,6 +100,11 @@ def variants(model: str, runners: Sequence[str] = (), precisions: Sequence[str] 
     With no `runners`, all known ones; with no `precisions`, all that the model has for a runner. What cannot
     run here has its reason. ConfigError for an unknown runner, BundleError for a broken bundle.
     """
+    if "auto" in runners:
+        raise ConfigError(
+            "runner auto is the choice among runners, not one to measure; "
+            f"name some of {', '.join(RUNNERS)}, or none for all"
+        )
     found = []
     bundle = _bundle(model)
     for entry in [get_runner(name) for name in runners or RUNNERS]:

@@ -92,6 +92,7 @@ def test_a_runner_that_fails_to_open_does_not_stop_the_others(tiny_bundle: Any) 
         ({"frames": (91,)}, "T=91: this model takes 1 to 90 frames"),
         ({"persons": (2,)}, "2 persons: this model has slots for 1 to 1"),
         ({"runners": ("tensorflow",)}, "unknown runner 'tensorflow'"),
+        ({"runners": ("auto",)}, "the choice among runners, not one to measure; name some of onnxruntime"),
         ({"batch": 5000}, "1 to 1024 clips; got 5000"),
     ],
 )
