@@ -65,16 +65,19 @@ def live_identities(results: dict[str, Any]) -> str:
 def live_soak(results: dict[str, Any]) -> str:
     """Looped footage as a camera: does anything grow."""
     run, minutes = results["run"], results["minutes"]
+    second, last = minutes[1], minutes[-1]
+    early_and_late = f"... in minute 2, in minute {len(minutes)}"
     rows = [
         ["minutes", f"{run['work_s'] / 60:.1f}"],
-        ["frames looked at, dropped", f"{run['frames']}, {run['dropped']}"],
         ["frames/s", f"{run['fps']:.1f}"],
-        ["processor time a frame, all threads", f"{run['processor_ms_per_frame']:.0f} ms"],
+        ["frames looked at, dropped", f"{run['frames']}, {run['dropped']}"],
         ["age of what is shown, p50 and p99", f"{run['age_ms']['p50']:.0f}, {run['age_ms']['p99']:.0f} ms"],
-        [f"... in the second of {len(minutes)} parts, in the last", "{:.0f}, {:.0f} ms".format(
-            *(minutes[at]["age_p50_ms"] for at in (1, -1)))],
-        [f"memory in the second of {len(minutes)} parts, in the last", "{:.0f}, {:.0f} MB".format(
-            *(minutes[at]["rss_mb"] for at in (1, -1)))],
-        ["classification, part of the pose estimator's time", f"{run['classify_percent_of_pose']:.0f} %"],
-    ]  # fmt: skip
+        [f"{early_and_late}, p50", f"{second['age_p50_ms']:.0f}, {last['age_p50_ms']:.0f} ms"],
+        [
+            f"memory {early_and_late.removeprefix('... ')}",
+            f"{second['rss_mb']:.0f}, {last['rss_mb']:.0f} MB ({results['memory_growth_percent']:+.1f} %)",
+        ],
+        ["processor time a frame, all threads", f"{run['processor_ms_per_frame']:.0f} ms"],
+        ["classification, part of the pose estimator's time", f"{run['classify_percent_of_pose']:.1f} %"],
+    ]
     return markdown_table(["what", "value"], rows, "lr")

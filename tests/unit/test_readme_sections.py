@@ -185,6 +185,7 @@ def results(tmp_path: Path) -> Path:
                 "classify_percent_of_pose": 9.0,
             },
             "minutes": [{"age_p50_ms": float(80 + at), "rss_mb": 400.0 + at} for at in range(3)],
+            "memory_growth_percent": 0.2,
         },
         "export_full_size": {"parameters": 60_400_000, "steps": [step], "parity": parity},
         "engine_build": {
@@ -250,7 +251,7 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "| time to detection, median | never |" in filled and "| 5.0 | 36 | 1 | 2 | 4 |" in filled
     rates = "| 3 | 18.2 | 70 ms | 115 ms | 800 of 1800 | 51.2 ms | 3.8 | 4.4 % | openvino int8 |"
     assert rates in filled
-    assert "| memory in the second of 3 parts, in the last | 401, 402 MB |" in filled
+    assert "| memory in minute 2, in minute 3 | 401, 402 MB (+0.2 %) |" in filled
     assert "| 30 | openvino | int8 | 4.20 | 2.60 (2.50 to 2.70) |" in filled
     assert "| naive export | and the padded second | 10.00 (9.00 to 11.00), 360.0 ms |" in filled
     assert "| naive export | alone | 5.00 (4.50 to 5.50), 180.0 ms |" in filled
