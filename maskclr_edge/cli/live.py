@@ -139,7 +139,7 @@ def _report(summary: "Summary", record: str | None, json_to: str | None) -> None
     if summary.realtime:
         age = summary.age_ms
         screen.print(
-            f"{summary.dropped} frames dropped; a frame was {age['p50']:.0f} ms old when it was shown, "
+            f"{summary.dropped} {'frame' if summary.dropped == 1 else 'frames'} dropped; a frame was {age['p50']:.0f} ms old when it was shown, "
             f"99 of 100 at most {age['p99']:.0f} ms"
         )
     rows = [(stage, took["p50"], took["p99"]) for stage, took in summary.stages_ms.items()]

@@ -56,7 +56,7 @@ def run(
     pose finds the people where frames are images. realtime plays a file by its times, as a camera would; a
     camera is always in real time. Without a classifier people are followed only; importance
     is shown where it is given. Ends with the source, with
-    EndRun from a view, with Ctrl-C at a camera, or with the error of the first stage that fails. Raises
+    EndRun from a view, with Ctrl-C in real time, or with the error of the first stage that fails. Raises
     ConfigError for images without a pose estimator, and for joints in an order that is not known.
     """
     layout = source.layout or (pose.layout if pose is not None else None)
@@ -123,8 +123,8 @@ class _Pipeline:
                     progress(moment.index + 1, self.source.total, "frames")
         except EndRun:
             pass
-        except KeyboardInterrupt:  # how a camera's run ends; a file's was cut short
-            if not self.source.live:
+        except KeyboardInterrupt:  # how a run in real time ends; that of a file was cut short
+            if not self.realtime:
                 raise
         finally:
             self._stop()

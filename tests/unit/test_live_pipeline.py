@@ -126,11 +126,12 @@ def test_while_a_camera_is_gone_its_last_picture_stays_and_stopping_is_at_once()
     assert summary.frames == 1 and summary.age_ms["count"] == 1 and not live_threads()
 
 
-def test_ctrl_c_ends_a_camera_with_a_summary_and_cuts_a_file_short() -> None:
+def test_ctrl_c_ends_a_run_in_real_time_with_a_summary_and_cuts_a_file_short() -> None:
     def interrupt(moment: Moment) -> None:
         raise KeyboardInterrupt
 
     assert go(Images(5, live=True), Pose(), views=[Watch(interrupt)]).frames >= 1
+    assert go(Images(5), Pose(), views=[Watch(interrupt)], realtime=True).frames >= 1
     with pytest.raises(KeyboardInterrupt):
         go(Images(5), Pose(), views=[Watch(interrupt)])
 
