@@ -137,9 +137,9 @@ def _report(summary: "Summary", record: str | None, json_to: str | None) -> None
         f"{summary.persons} people, {summary.windows} windows, {summary.change_count} changes of label"
     )
     if summary.realtime:
-        age = summary.age_ms
+        age, frames = summary.age_ms, "frame" if summary.dropped == 1 else "frames"
         screen.print(
-            f"{summary.dropped} {'frame' if summary.dropped == 1 else 'frames'} dropped; a frame was {age['p50']:.0f} ms old when it was shown, "
+            f"{summary.dropped} {frames} dropped; a frame was {age['p50']:.0f} ms old when it was shown, "
             f"99 of 100 at most {age['p99']:.0f} ms"
         )
     rows = [(stage, took["p50"], took["p99"]) for stage, took in summary.stages_ms.items()]
