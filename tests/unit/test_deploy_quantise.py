@@ -204,10 +204,18 @@ def test_a_tensor_that_never_moves_has_a_range() -> None:
 
 
 def test_absent_persons_are_left_out_of_calibration() -> None:
-    clips = np.ones((3, 2, 4, 17, 3), np.float32)
-    clips[1, 1] = 0
-    assert present_persons([clips], "zeros")[0].shape == (5, 4, 17, 3)
-    assert present_persons([clips], "projected")[0].shape == (6, 4, 17, 3)
+    clips = np.ones((9, 2, 4, 17, 3), np.float32)
+    clips[1:, 1] = 0
+    assert present_persons([clips], "zeros")[0].shape == (10, 4, 17, 3)
+
+
+def test_of_absent_persons_that_the_network_sees_a_fourth_calibrates() -> None:
+    clips = np.ones((9, 2, 4, 17, 3), np.float32)
+    clips[1:, 1, ..., 2] = 0
+    clips[1:, 1, ..., :2] = np.arange(8).reshape(8, 1, 1, 1)  # where the crop has moved it
+    (persons,) = present_persons([clips], "projected")
+    assert persons.shape == (12, 4, 17, 3)
+    assert persons[persons[:, 0, 0, 2] == 0][:, 0, 0, 0].tolist() == [0, 4]
 
 
 def test_classes_take_turns(random_checkpoint: Maker) -> None:
