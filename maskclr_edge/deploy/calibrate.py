@@ -142,11 +142,12 @@ def present_persons(clips: Iterable[Floats], absent: str) -> list[Floats]:
     groups = []
     for clip in clips:
         persons = clip.reshape(-1, *clip.shape[-3:])
-        kept = persons.any(axis=(1, 2, 3))
+        seen = persons[..., 2] if absent == "projected" else persons
+        here = seen.reshape(len(seen), -1).any(axis=1)
+        kept = np.flatnonzero(here)
         if absent == "projected":
-            kept = persons[..., 2].any(axis=(1, 2))
-            kept[np.flatnonzero(~kept)[::4]] = True
-        if kept.any():
+            kept = np.union1d(kept, np.flatnonzero(~here)[::4])
+        if len(kept):
             groups.append(np.ascontiguousarray(persons[kept], np.float32))
     return groups
 
