@@ -1,27 +1,19 @@
 """The script that builds every shipped checkpoint for every target."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import load_script
 
 from maskclr_edge.deploy import targets
-
-ROOT = Path(__file__).resolve().parents[2]
-SCRIPT = ROOT / "export" / "build_matrix.py"
 
 
 @pytest.fixture
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("build_matrix", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("export/build_matrix.py")
 
 
 def target(folder: Path, name: str, engine: str, sm: int) -> str:

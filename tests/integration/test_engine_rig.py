@@ -1,6 +1,5 @@
 """The builder's path on the real Python bindings of three TensorRT releases, on a stand-in library."""
 
-import importlib.util
 import json
 import os
 import subprocess
@@ -10,6 +9,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from scripts import load_script
 
 RIG = Path(__file__).resolve().parents[1] / "rig"
 SHARED = RIG.parents[2] / "shared" / "trt_rig"
@@ -27,12 +27,7 @@ CHECKS = (
 
 
 def load(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, RIG / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(f"tests/rig/{name}.py")
 
 
 def run_checks(release: str, *names: str) -> dict[str, str]:

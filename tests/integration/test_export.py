@@ -1,17 +1,16 @@
 """Whole exports: what is in the bundle, who runs it, and how accurate it is."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from exports import Maker, export, leftovers, one_block
 
 from maskclr_edge.checkpoint import Checkpoint, parameter_count, read_checkpoint
 from maskclr_edge.data import make_clips, read_annotations
-from maskclr_edge.deploy import export_bundle, fingerprint, reference
+from maskclr_edge.deploy import fingerprint, reference
 from maskclr_edge.deploy.calibration_set import calibration_clips, choose
 from maskclr_edge.deploy.parity import FP32_TOLERANCE, probe_clips
 from maskclr_edge.deploy.precision import PRECISIONS
@@ -19,27 +18,14 @@ from maskclr_edge.optional import available
 from maskclr_edge.runtime import Bundle, open_runner
 from maskclr_edge.runtime.bundled import bundled_checkpoint
 
-Maker = Callable[..., Checkpoint]
 needs_rtx = pytest.mark.skipif(
     not available("tensorrt_rtx_bindings"), reason="TensorRT-RTX (extra rtx) is not installed"
 )
-CALIBRATION = probe_clips(6, 2, 20, seed=8)
 
 
 @pytest.fixture
 def checkpoint(random_checkpoint: Maker) -> Checkpoint:
-    made = random_checkpoint(maxlen=243, depth=1)
-    return replace(made, contract=replace(made.contract, frames=30))
-
-
-def export(checkpoint: Checkpoint, out: Path, **options: Any) -> Bundle:
-    return export_bundle(
-        checkpoint, out, **({"precisions": ("fp32", "int8"), "calibration": CALIBRATION} | options)
-    )
-
-
-def leftovers(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return one_block(random_checkpoint)
 
 
 def test_runners_run_the_precisions_that_the_manifest_gives_them(

@@ -3,15 +3,13 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from exports import Maker, export, leftovers, one_block
 
 from maskclr_edge.checkpoint import Checkpoint, parameter_count
-from maskclr_edge.deploy import export_bundle, extend_bundle, graph
+from maskclr_edge.deploy import extend_bundle, graph
 from maskclr_edge.deploy.builder import to_bytes
 from maskclr_edge.deploy.engine import build_engine
 from maskclr_edge.deploy.parity import probe_clips
@@ -21,29 +19,16 @@ from maskclr_edge.errors import BundleError, ConfigError, EngineError
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import Bundle
 
-Maker = Callable[..., Checkpoint]
 needs_rtx = pytest.mark.skipif(
     not available("tensorrt_rtx_bindings"), reason="TensorRT-RTX (extra rtx) is not installed"
 )
-CALIBRATION = probe_clips(6, 2, 20, seed=8)
 #: precision -> GeForce RTX 30, 40 and 50 as far as they have it
 GENERATIONS = {**dict.fromkeys(("fp32", "fp16", "bf16", "int8", "mixed"), (86, 89, 120)), "fp8": (89, 120)}
 
 
 @pytest.fixture
 def checkpoint(random_checkpoint: Maker) -> Checkpoint:
-    made = random_checkpoint(maxlen=243, depth=1)
-    return replace(made, contract=replace(made.contract, frames=30))
-
-
-def export(checkpoint: Checkpoint, out: Path, **options: Any) -> Bundle:
-    return export_bundle(
-        checkpoint, out, **({"precisions": ("fp32", "int8"), "calibration": CALIBRATION} | options)
-    )
-
-
-def leftovers(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return one_block(random_checkpoint)
 
 
 @needs_rtx

@@ -11,33 +11,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from exports import CALIBRATION, Maker, export, leftovers, one_block
 
 from maskclr_edge.checkpoint import Checkpoint, write_checkpoint
 from maskclr_edge.deploy import export as export_module
-from maskclr_edge.deploy import export_bundle, graph
+from maskclr_edge.deploy import graph
 from maskclr_edge.deploy.bundle_folder import BundleFolder
-from maskclr_edge.deploy.parity import probe_clips
 from maskclr_edge.errors import CheckpointError, ConfigError, ExportError
 from maskclr_edge.runtime import Bundle
-
-Maker = Callable[..., Checkpoint]
-CALIBRATION = probe_clips(6, 2, 20, seed=8)
 
 
 @pytest.fixture
 def checkpoint(random_checkpoint: Maker) -> Checkpoint:
-    made = random_checkpoint(maxlen=243, depth=1)
-    return replace(made, contract=replace(made.contract, frames=30))
-
-
-def export(checkpoint: Checkpoint, out: Path, **options: Any) -> Bundle:
-    return export_bundle(
-        checkpoint, out, **({"precisions": ("fp32", "int8"), "calibration": CALIBRATION} | options)
-    )
-
-
-def leftovers(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return one_block(random_checkpoint)
 
 
 def broken_graph(checkpoint: Checkpoint, **options: Any) -> Any:

@@ -1,27 +1,23 @@
 """The cross-validation benchmark: one checkpoint a fold in, each on its own split, the mean out."""
 
-import importlib.util
 import json
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scripts import load_script
 
 pytest.importorskip("torch", reason="checkpoints are run on PyTorch here")
 from maskclr_edge.checkpoint import write_checkpoint
 from maskclr_edge.data import AnnotationSet, made_up_clips, write_annotations
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "folds.py"
 CONFIG = {"msk_type": "agpm", "epochs": 3, "seed": 0}
 
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("benchmarks_folds", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/folds.py")
 
 
 def run(script, monkeypatch, *words):

@@ -1,27 +1,20 @@
 """The benchmark of precisions: ratios against fp32 in turns, and nothing that a CPU only emulates."""
 
-import importlib.util
 import json
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import load_script
 
 pytest.importorskip("onnx", reason="bundles are exported here")
 from maskclr_edge.deploy import export_bundle
 from maskclr_edge.deploy.calibration_set import made_up_calibration
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "precision_speed.py"
-
 
 @pytest.fixture(scope="module")
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_precision_speed", SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/precision_speed.py")
 
 
 def run(script: ModuleType, monkeypatch: pytest.MonkeyPatch, *words: object) -> int:

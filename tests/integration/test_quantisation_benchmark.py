@@ -1,6 +1,5 @@
 """The benchmark of quantisation: calibrators side by side, and budgets as a user types them."""
 
-import importlib.util
 import json
 import sys
 from dataclasses import replace
@@ -8,23 +7,18 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import load_script
 
 from maskclr_edge.checkpoint import read_checkpoint
 from maskclr_edge.data import AnnotationSet, made_up_clips, write_annotations
 from maskclr_edge.runtime.bundled import bundled_checkpoint
 
 Rows = list[dict[str, object]]
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "quantisation.py"
 
 
 @pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(SCRIPT.parent))
-    spec = importlib.util.spec_from_file_location("benchmarks_quantisation", SCRIPT)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def script() -> ModuleType:
+    return load_script("benchmarks/quantisation.py")
 
 
 @pytest.fixture

@@ -1,26 +1,21 @@
 """The robustness benchmark: groups of checkpoints in, one comparison out, resumed after a stop."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
 
 import pytest
+from scripts import load_script
 
 pytest.importorskip("matplotlib", reason="the figure needs matplotlib")
 pytest.importorskip("torch", reason="checkpoints are run on PyTorch here")
 from maskclr_edge.checkpoint import write_checkpoint
 from maskclr_edge.data import AnnotationSet, made_up_clips, write_annotations
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "robustness.py"
-
 
 @pytest.fixture(scope="module")
 def script():
-    spec = importlib.util.spec_from_file_location("benchmarks_robustness", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/robustness.py")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ Runtime, so that logits are true. The libcuda is stricter than a real one about 
 """
 
 import fcntl
-import importlib.util
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from scripts import load_script
 
 RIG = Path(__file__).resolve().parents[1] / "rig"
 RELEASES = ("10.3", "10.16", "11.4")
@@ -31,11 +31,7 @@ Answers = Callable[..., dict[str, str]]
 
 
 def _stand_in() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("maskclr_rig_stand_in", RIG / "stand_in.py")
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("tests/rig/stand_in.py")
 
 
 stand_in = _stand_in()

@@ -1,12 +1,12 @@
 """The README's measured sections are made from result files alone, and say where they are from."""
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from scripts import load_script
 
 from maskclr_edge.bench.results import result_document, write_result
 from maskclr_edge.errors import DataError
@@ -17,11 +17,7 @@ SCRIPT = ROOT / "benchmarks" / "readme.py"
 
 @pytest.fixture(scope="module")
 def readme() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_readme", SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/readme.py")
 
 
 @pytest.fixture

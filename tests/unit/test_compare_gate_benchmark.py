@@ -1,6 +1,5 @@
 """The benchmark of compare's gate: what it plants is what it says, and it counts the verdicts."""
 
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -8,17 +7,12 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "compare_gate.py"
+from scripts import load_script
 
 
 @pytest.fixture
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_compare_gate", SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/compare_gate.py")
 
 
 def test_a_slowed_call_takes_so_much_longer(script: ModuleType) -> None:

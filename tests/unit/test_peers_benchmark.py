@@ -1,6 +1,5 @@
 """The benchmark's peers: each computes what ours computes, and an ended run goes on where it was."""
 
-import importlib.util
 import json
 import sys
 from dataclasses import replace
@@ -8,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scripts import load_script
 
 torch = pytest.importorskip("torch", reason="the peers are written in PyTorch")
-BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 import peer_nets  # noqa: E402
 
 from maskclr_edge.checkpoint import write_checkpoint  # noqa: E402
@@ -19,10 +18,7 @@ from maskclr_edge.model import build_model  # noqa: E402
 
 
 def load(name):
-    spec = importlib.util.spec_from_file_location(f"benchmarks_{name}", BENCHMARKS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script(f"benchmarks/{name}.py")
 
 
 def clips(slots, frames=7):

@@ -1,25 +1,19 @@
 """Every generated section of README, model card and documents, from results made by hand."""
 
-import importlib.util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+from scripts import load_script
 
 from maskclr_edge.bench.results import result_document, write_result
 from maskclr_edge.bench.statistics import summarize
 
-SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "readme.py"
-
 
 @pytest.fixture(scope="module")
 def readme() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("benchmarks_readme", SCRIPT)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load_script("benchmarks/readme.py")
 
 
 def measurement(part: str, frames: int, p50: float) -> dict[str, Any]:
