@@ -189,21 +189,23 @@ def _build(
 
     def work() -> None:
         try:
-            results.append(builder.build_serialized_network(network, config))
+            if not cancelled.is_set():
+                results.append(builder.build_serialized_network(network, config))
         finally:
             finished.set()
 
     thread = threading.Thread(target=work, daemon=True)
-    thread.start()
     try:
+        thread.start()  # Ctrl-C may come as early as here, with the build under way
         # not join(): interrupted, it takes a running thread for an ended one, and the library for idle
         while not finished.wait(0.1):
             pass
     except BaseException:
         cancelled.set()
-        finished.wait()
         raise
     finally:
-        thread.join()  # what is left of it may not outlast Python: the process would abort
+        if thread.ident is not None:  # a build may not outlast Python: the process would abort
+            finished.wait()
+            thread.join()
     del monitor
     return results[0] if results else None

@@ -5,6 +5,7 @@ Features are gathered with gradient and the head and losses see the global batch
 that of one process with the same global batch (dropout aside).
 """
 
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,6 +44,9 @@ def process_group() -> Iterator[torch.device]:
         yield torch.device("cuda", torch.cuda.current_device()) if cuda else torch.device("cpu")
     finally:
         if launched:
+            # A wrapped network holds the group. Going last, it waits with Python locked for a thread of the
+            # group that may wait for Python (pytorch/pytorch#56297); the group left first waits unlocked.
+            gc.collect()
             dist.destroy_process_group()
 
 

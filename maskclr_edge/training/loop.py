@@ -74,13 +74,18 @@ def train(
     the run starts from. observe: called after each step and each epoch.
     Raises DataError (split missing, class without clips), ConfigError, TrainingError (loss is not finite).
     """
-    out = Path(out)
     with distributed.process_group() as device:
-        run = _Run(config, data, out, device, observe or (lambda event: None))
-        run.start(resume, pretrained)
-        for epoch in range(run.progress.epoch, config.epochs):
-            run.epoch(epoch)
-        return run.finish()
+        return _run(
+            _Run(config, data, Path(out), device, observe or (lambda event: None)), resume, pretrained
+        )
+
+
+def _run(run: "_Run", resume: bool, pretrained: str | Path | None) -> TrainResult:
+    """Train to the end. What has the network is this call's, and gone before its process group is left."""
+    run.start(resume, pretrained)
+    for epoch in range(run.progress.epoch, run.config.epochs):
+        run.epoch(epoch)
+    return run.finish()
 
 
 class _Run:

@@ -75,13 +75,23 @@ def test_what_the_builder_refuses_is_explained(checkpoint: Checkpoint, tmp_path:
 
 
 @needs_rtx
-def test_ctrl_c_stops_a_build(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    """In a process of its own: a build still running when Python ends would take the process down."""
+@pytest.mark.parametrize("late", [0, 0.3], ids=["waiting", "starting"])
+def test_ctrl_c_stops_a_build(checkpoint: Checkpoint, tmp_path: Path, late: float) -> None:
+    """In a process of its own: a build still running when Python ends would take the process down.
+
+    late: seconds that the starting of a thread takes, as on a busy machine where the build has its first step
+    done before the main thread goes on.
+    """
     model = tmp_path / "encoder.onnx"
     model.write_bytes(to_bytes(graph.encoder_graph(checkpoint)))
     program = (
-        "import signal, sys\n"
+        "import signal, sys, threading, time\n"
         "from maskclr_edge.deploy.engine import build_engine\n"
+        "start = threading.Thread.start\n"
+        "def slow_start(self):\n"
+        "    start(self)\n"
+        "    time.sleep(float(sys.argv[2]))\n"
+        "threading.Thread.start = slow_start\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's & leaves it ignored
         "pressed = []\n"
         "def interrupt(done, total, what):\n"
@@ -93,12 +103,12 @@ def test_ctrl_c_stops_a_build(checkpoint: Checkpoint, tmp_path: Path) -> None:
         "try:\n"
         "    build_engine(model, [{'persons': shapes}], sms=[86], progress=interrupt)\n"
         "except KeyboardInterrupt:\n"
-        "    print('interrupted')\n"
+        "    print('interrupted,', threading.active_count(), 'thread left')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(model)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, str(model), str(late)], capture_output=True, text=True, check=True
     )
-    assert (done.stdout, done.stderr) == ("interrupted\n", "")
+    assert (done.stdout, done.stderr) == ("interrupted, 1 thread left\n", "")
 
 
 def test_extending_needs_what_it_extends(checkpoint: Checkpoint, tmp_path: Path) -> None:

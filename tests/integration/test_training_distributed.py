@@ -20,11 +20,31 @@ SETTINGS = {
 }
 
 
+#: the command, where it may not leave its group while a wrapped network, which holds it too, is there
+WATCHED = """
+import gc, sys
+import torch.distributed as dist
+from torch.nn.parallel import DistributedDataParallel
+from maskclr_edge.cli.main import main
+leave = dist.destroy_process_group
+def watched():
+    assert not [one for one in gc.get_objects() if type(one) is DistributedDataParallel], "a network is there"
+    leave()
+dist.destroy_process_group = watched
+sys.exit(main())
+"""
+
+
 def run(out, processes):
     command = [sys.executable]
     if processes > 1:
+        script = out.with_suffix(".py")
+        script.write_text(WATCHED)
         command += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    command += ["-m", "maskclr_edge", "train", "made_up_tiny", "--out", str(out)]
+        command += [str(script)]
+    else:
+        command += ["-m", "maskclr_edge"]
+    command += ["train", "made_up_tiny", "--out", str(out)]
     for key, value in SETTINGS.items():
         command += ["--set", f"{key}={value}"]
     done = subprocess.run(
