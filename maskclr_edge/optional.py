@@ -13,6 +13,7 @@ EXTRAS = {
     "sklearn": "train",
     "tensorboard": "tensorboard",
     "onnx": "export",
+    "scipy": "export",
     "openvino": "openvino",
     "pycuda": "tensorrt",
     "cuda": "tensorrt",

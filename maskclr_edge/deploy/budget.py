@@ -19,6 +19,7 @@ import numpy.typing as npt
 from maskclr_edge.deploy.sensitivity import Floats, HeldOut, Sensitivity
 from maskclr_edge.errors import ConfigError, ExportError
 from maskclr_edge.evaluation.metrics import top_k_accuracy
+from maskclr_edge.optional import require
 from maskclr_edge.skeleton.corruption import CORRUPTIONS, Cell, corrupt_clips
 
 CONFIDENCE = 0.95
@@ -70,18 +71,8 @@ def loss_bound(lost: int, clips: int) -> float:
 
     The one-sided exact interval of Clopper and Pearson, Biometrika 1934.
     """
-    if lost >= clips:
-        return 100.0
-    low, high = lost / clips, 1.0
-    for _ in range(50):  # the chance to lose so few falls with the share that is lost
-        share = (low + high) / 2
-        terms = (
-            math.lgamma(clips + 1) - math.lgamma(k + 1) - math.lgamma(clips - k + 1)
-            + k * math.log(share) + (clips - k) * math.log1p(-share)
-            for k in range(lost + 1)
-        )  # fmt: skip
-        low, high = (share, high) if sum(map(math.exp, terms)) > 1 - CONFIDENCE else (low, share)
-    return 100 * high
+    binomtest = require("scipy.stats").binomtest
+    return 100 * float(binomtest(lost, clips, alternative="less").proportion_ci(CONFIDENCE).high)
 
 
 def clips_needed(max_drop: float, lost: int = MAY_LOSE) -> int:
@@ -96,11 +87,8 @@ def clips_needed(max_drop: float, lost: int = MAY_LOSE) -> int:
             f"a drop of {max_drop:g} points cannot be shown: {_MOST_CLIPS} clips with none lost leave room "
             f"for {loss_bound(0, _MOST_CLIPS):.1g}; allow more, such as 0.5"
         )
-    low, high = lost, _MOST_CLIPS
-    while low + 1 < high:
-        middle = (low + high) // 2
-        low, high = (middle, high) if loss_bound(lost, middle) > max_drop else (low, middle)
-    return high
+    counts = range(lost + 1, _MOST_CLIPS)
+    return counts[bisect.bisect_left(counts, -max_drop, key=lambda clips: -loss_bound(lost, clips))]
 
 
 def may_lose(max_drop: float, clips: int) -> int:

@@ -15,6 +15,7 @@ import onnx
 from maskclr_edge.deploy.builder import to_bytes
 from maskclr_edge.deploy.onnx_pair import open_session
 from maskclr_edge.errors import ConfigError, ExportError
+from maskclr_edge.optional import require
 
 Floats = npt.NDArray[np.float32]
 Progress = Callable[[int, int, str], None]
@@ -26,11 +27,8 @@ BINS = 2048
 FRAMES_AT_ONCE = 243
 #: values of one tensor that enter its histogram per run; its extremes are always exact
 SAMPLE = 1 << 16
-#: levels of INT8's magnitudes
-LEVELS = 128
-_ENTROPY_STEP = 8
-#: share that a level is taken to have where it has none and something is cut there
-_RARE = 1e-9
+#: for entropy: ONNX Runtime's default of levels for both signs, and bins of one; more take seconds a tensor
+_LEVELS, _ENTROPY_BINS = 128, 512
 _CANDIDATES = np.linspace(0.2, 1.0, 81)
 
 
@@ -75,12 +73,22 @@ class Spread:
             share = np.cumsum(self.counts) / self.counts.sum()
             return float(min(extreme, centres[np.searchsorted(share, PERCENTILE / 100)]))
         if method == "entropy":
-            return min(extreme, self.top / BINS * _least_divergence(self.counts))
+            return min(extreme, self._least_divergence())
         limits = extreme * _CANDIDATES[:, None]
         clipped = np.maximum(centres - limits, 0)  # beyond a limit the error is the distance to it,
         rounding = (limits / 127) ** 2 / 12  # within it that of rounding to a grid
         errors = (np.where(clipped > 0, clipped**2, rounding) * self.counts).sum(axis=1)
         return float(limits[int(errors.argmin()), 0])
+
+    def _least_divergence(self) -> float:
+        """ONNX Runtime's search, which takes values of both signs: each magnitude counts as both."""
+        side = self.counts.reshape(_ENTROPY_BINS, -1).sum(axis=1)
+        edges = np.linspace(-self.top, self.top, 2 * _ENTROPY_BINS + 1, dtype=np.float32)
+        collector = require("onnxruntime.quantization.calibrate").HistogramCollector(
+            "entropy", True, 2 * _ENTROPY_BINS, _LEVELS, PERCENTILE, "same"
+        )
+        histogram = (np.concatenate([side[::-1], side]), edges, edges[0], edges[-1])
+        return float(collector.get_entropy_threshold(histogram, _LEVELS)[1])
 
 
 def calibrate(
@@ -93,8 +101,8 @@ def calibrate(
 ) -> dict[str, tuple[float, float]]:
     """Range (low, high) to represent of each tensor, over persons: arrays (P, T, 17, 3), T may differ.
 
-    method: "minmax", "entropy" (least divergence of the magnitudes' distribution, as TensorRT's calibrator),
-    "percentile" (99.99 % of magnitudes) or "mse" (least squared error). Raises ConfigError for another method
+    method: "minmax", "entropy" (least divergence of the distribution, ONNX Runtime's search), "percentile"
+    (99.99 % of magnitudes) or "mse" (least squared error). Raises ConfigError for another method
     or no persons, ExportError when the network gives NaN.
     """
     if method not in METHODS:
@@ -109,7 +117,12 @@ def calibrate(
         done += count
         if progress is not None:
             progress(done, total, "calibration")
-    return {tensor: _range(spread, spread.reach(method)) for tensor, spread in spreads.items()}
+    ranges = {}
+    for number, (tensor, spread) in enumerate(spreads.items(), 1):
+        ranges[tensor] = _range(spread, spread.reach(method))
+        if progress is not None:
+            progress(number, len(spreads), "ranges")
+    return ranges
 
 
 def saturation(
@@ -168,31 +181,6 @@ def run_tensors(
         for start in range(0, len(group), step):
             batch = group[start : start + step]
             yield len(batch), dict(zip(tensors, session.run(list(tensors), {"persons": batch}), strict=True))
-
-
-def _least_divergence(counts: npt.NDArray[np.int64]) -> int:
-    """Bins of a histogram of magnitudes to represent, so that LEVELS levels of them tell most of it.
-
-    Source: Migacz, 8-bit inference with TensorRT, GTC 2017, in the form of pytorch-quantization: the
-    Kullback-Leibler divergence between the distribution cut at a bin, what is beyond counted in the last, and
-    the same at LEVELS levels.
-    """
-    filled = int(np.flatnonzero(counts)[-1]) + 1
-    best, least = filled, np.inf
-    for end in range(LEVELS, filled + 1, _ENTROPY_STEP):
-        inside = counts[:end].astype(np.float64)
-        cut = inside.copy()
-        cut[-1] += counts[end:].sum()
-        level = np.arange(end) * LEVELS // end
-        used = inside > 0
-        sums = np.bincount(level, inside, LEVELS) / np.maximum(np.bincount(level, used, LEVELS), 1)
-        rounded = np.where(used, sums[level], 0)
-        there = cut > 0
-        share, given = cut[there] / cut.sum(), np.maximum(rounded[there] / rounded.sum(), _RARE)
-        divergence = float((share * np.log(share / given)).sum())
-        if divergence < least:
-            best, least = end, divergence
-    return best
 
 
 def _range(spread: Spread, reach: float) -> tuple[float, float]:

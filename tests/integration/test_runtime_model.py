@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import RUNNERS
 
 from maskclr_edge.checkpoint import Checkpoint, ModelConfig, weight_shapes, write_checkpoint
 from maskclr_edge.errors import BundleError, CheckpointError, ConfigError, MissingDependencyError, ShapeError
@@ -16,11 +17,6 @@ from maskclr_edge.optional import available
 from maskclr_edge.runtime import Classifier, open_runner
 from maskclr_edge.runtime.bundled import bundled_bundle
 from maskclr_edge.skeleton import SkeletonContract
-
-RUNNERS = [
-    pytest.param(name, marks=pytest.mark.skipif(not available(name), reason=f"{name} is not installed"))
-    for name in ("torch", "onnxruntime", "openvino")
-]
 
 
 def network(head: str = "class", **contract: Any) -> Checkpoint:
