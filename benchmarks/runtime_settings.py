@@ -1,5 +1,6 @@
 """What the runtime's own choices give, as ratios measured in turns: OpenVINO's encoder compiled for a shape
-against the one for any shape, and ONNX Runtime's threads as the runner sets them against its defaults.
+against the one for any shape, and eight persons in its one request against a pool of requests with a thread
+each; ONNX Runtime's threads as the runner sets them against its defaults, and its run against bound buffers.
 
     python benchmarks/runtime_settings.py [BUNDLE] [--frames 24,81] [--seconds 20] [--threads N] [--realtime]
 
@@ -30,10 +31,13 @@ from maskclr_edge.bench.statistics import paired_ratio
 from maskclr_edge.bench.suite import label
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import Bundle, bundled_bundle, open_runner
+from maskclr_edge.runtime.ov import plugin_settings
 
 Call = Callable[[], object]
 #: processes of each kind that a comparison of threads starts, in turns
 ROUNDS = 8
+#: persons of one call that a pool of requests could share
+POOLED = 8
 _HERE = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])}
 #: prints the medians of wall and processor time of one person's encoder, in ms
 _ENCODER_ALONE = """
@@ -83,7 +87,7 @@ def measure(arguments: argparse.Namespace) -> Path:
     machine, bundle = describe_machine(), Bundle.open(arguments.bundle)
     rows: list[dict[str, Any]] = []
     for frames in map(int, arguments.frames.split(",")):
-        for compare, runner in ((static_shape, "openvino"), (ort_threads, "onnxruntime")):
+        for compare, runner in COMPARISONS:
             for precision in bundle.precisions(runner) if available(runner) else ():
                 row = compare(bundle, precision, frames, arguments)
                 rows.append({"runner": runner, "precision": precision, "frames": frames, **row})
@@ -140,6 +144,62 @@ def ort_threads(bundle: Bundle, precision: str, frames: int, arguments: argparse
     }
 
 
+def request_pool(
+    bundle: Bundle, precision: str, frames: int, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """How many times as fast POOLED persons are in a pool of requests, one thread each, as in the runner."""
+    import openvino
+
+    with open_runner(bundle, "openvino", precision, arguments.threads) as runner:
+        core, threads = openvino.Core(), runner.details["threads"]
+        settings = plugin_settings(core, precision, threads)
+        settings |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": threads}
+        model = core.read_model(bundle.read(bundle.select("openvino", precision)["encoder"]))
+        pool = openvino.AsyncInferQueue(core.compile_model(model, "CPU", settings), threads)
+        persons = bench_clips(runner.contract, frames=frames, persons=1, batch=POOLED)[:, 0]
+        found = np.empty((POOLED, runner.config.feature_size), np.float32)
+
+        def keep(request: Any, number: int) -> None:
+            found[number] = request.get_output_tensor().data[0]
+
+        def pooled() -> None:
+            for number in range(POOLED):
+                pool.start_async({0: persons[number : number + 1]}, number)
+            pool.wait_all()
+
+        pool.set_callback(keep)
+        expected = runner._encode_chunks(persons)
+        pooled()
+        np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
+        with priority(arguments.realtime):
+            ratios = in_turns(lambda: runner._encode_chunks(persons), pooled, arguments.seconds)
+    return {"what": f"{POOLED} persons in a pool of {threads} requests against one", **ratios}
+
+
+def bound_buffers(
+    bundle: Bundle, precision: str, frames: int, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """How many times as fast ONNX Runtime's encoder is with input and output bound as by ``run``."""
+    with open_runner(bundle, "onnxruntime", precision, arguments.threads) as runner:
+        persons = bench_clips(runner.contract, frames=frames, persons=1)[:, 0]
+        session, binding = runner._encoder, runner._encoder.io_binding()
+        features = np.empty((1, runner.config.feature_size), np.float32)
+        for bind, name, array in (
+            (binding.bind_input, session.get_inputs()[0].name, persons),
+            (binding.bind_output, session.get_outputs()[0].name, features),
+        ):
+            bind(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+        session.run_with_iobinding(binding)
+        np.testing.assert_allclose(features, runner._encode(persons), rtol=1e-5, atol=1e-6)
+        with priority(arguments.realtime):
+            ratios = in_turns(
+                lambda: runner._encode(persons),
+                lambda: session.run_with_iobinding(binding),
+                arguments.seconds,
+            )
+    return {"what": "bound buffers against run", **ratios}
+
+
 def in_turns(old: Call, new: Call, seconds: float) -> dict[str, Any]:
     """Ratio old / new of wall and processor time, one call of each a round, turned by one every round."""
     calls = (old, new)
@@ -158,6 +218,15 @@ def in_turns(old: Call, new: Call, seconds: float) -> dict[str, Any]:
         "median_ms": [float(np.median(samples)) for samples in wall],
         "rounds": len(wall[0]),
     }
+
+
+#: what is compared, and the runner that it is about
+COMPARISONS = (
+    (static_shape, "openvino"),
+    (request_pool, "openvino"),
+    (ort_threads, "onnxruntime"),
+    (bound_buffers, "onnxruntime"),
+)
 
 
 @contextmanager
