@@ -1,6 +1,6 @@
 """What the runtime's own choices give, as ratios measured in turns: OpenVINO's encoder compiled for a shape
-against the one for any shape, and eight persons in its one request against a pool of requests with a thread
-each; ONNX Runtime's threads as the runner sets them against its defaults, and its run against bound buffers.
+against the one for any shape, and many persons in requests with a thread each against one with all threads;
+ONNX Runtime's threads as the runner sets them against its defaults, and its run against bound buffers.
 
     python benchmarks/runtime_settings.py [BUNDLE] [--frames 24,81] [--seconds 20] [--threads N] [--realtime]
 
@@ -31,13 +31,11 @@ from maskclr_edge.bench.statistics import paired_ratio
 from maskclr_edge.bench.suite import label
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import Bundle, bundled_bundle, open_runner
-from maskclr_edge.runtime.ov import plugin_settings
+from maskclr_edge.runtime.ov import MANY
 
 Call = Callable[[], object]
 #: processes of each kind that a comparison of threads starts, in turns
 ROUNDS = 8
-#: persons of one call that a pool of requests could share
-POOLED = 8
 _HERE = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[1]), *sys.path])}
 #: prints the medians of wall and processor time of one person's encoder, in ms
 _ENCODER_ALONE = """
@@ -147,33 +145,16 @@ def ort_threads(bundle: Bundle, precision: str, frames: int, arguments: argparse
 def request_pool(
     bundle: Bundle, precision: str, frames: int, arguments: argparse.Namespace
 ) -> dict[str, Any]:
-    """How many times as fast POOLED persons are in a pool of requests, one thread each, as in the runner."""
-    import openvino
-
+    """How many times as fast many persons are in requests of one thread each as in one with all threads."""
     with open_runner(bundle, "openvino", precision, arguments.threads) as runner:
-        core, threads = openvino.Core(), runner.details["threads"]
-        settings = plugin_settings(core, precision, threads)
-        settings |= {"PERFORMANCE_HINT": "THROUGHPUT", "NUM_STREAMS": threads}
-        model = core.read_model(bundle.read(bundle.select("openvino", precision)["encoder"]))
-        pool = openvino.AsyncInferQueue(core.compile_model(model, "CPU", settings), threads)
-        persons = bench_clips(runner.contract, frames=frames, persons=1, batch=POOLED)[:, 0]
-        found = np.empty((POOLED, runner.config.feature_size), np.float32)
-
-        def keep(request: Any, number: int) -> None:
-            found[number] = request.get_output_tensor().data[0]
-
-        def pooled() -> None:
-            for number in range(POOLED):
-                pool.start_async({0: persons[number : number + 1]}, number)
-            pool.wait_all()
-
-        pool.set_callback(keep)
-        expected = runner._encode_chunks(persons)
-        pooled()
+        threads = runner.details["threads"]
+        persons = bench_clips(runner.contract, frames=frames, persons=1, batch=MANY * threads)[:, 0]
+        calls = (lambda: runner._encoder.run(persons), lambda: runner._encode(persons))
+        expected, found = (call() for call in calls)
         np.testing.assert_allclose(found, expected, atol=0.02 * np.abs(expected).max())
         with priority(arguments.realtime):
-            ratios = in_turns(lambda: runner._encode_chunks(persons), pooled, arguments.seconds)
-    return {"what": f"{POOLED} persons in a pool of {threads} requests against one", **ratios}
+            ratios = in_turns(*calls, arguments.seconds)
+    return {"what": f"{len(persons)} persons in {threads} requests against one", **ratios}
 
 
 def bound_buffers(

@@ -2,16 +2,15 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from maskclr_edge.errors import BundleError, EngineError
 from maskclr_edge.optional import require
-from maskclr_edge.runtime.bundle import Artifact, Bundle
+from maskclr_edge.runtime.bundle import Bundle
 from maskclr_edge.runtime.cores import default_threads
-from maskclr_edge.runtime.io_check import check_tensors, first_line
+from maskclr_edge.runtime.io_check import check_tensors
+from maskclr_edge.runtime.ov_compiled import Compiled
 from maskclr_edge.runtime.runner import Floats, Runner
 
 #: precision of the bundle -> type in which OpenVINO is to run it, and the capability that it takes. Without
@@ -21,14 +20,16 @@ PRECISION_HINTS = {"fp32": ("f32", "FP32"), "bf16": ("bf16", "BF16"), "fp16": ("
 
 #: shapes (P, T) whose own compiled encoder is kept; each holds the weights once more
 SHAPES_KEPT = 8
+#: persons for each thread that make a call one of many, which requests of one thread each share
+MANY = 4
 
 
 class OpenVinoRunner(Runner):
     """Encoder and head compiled for the CPU, one call at a time: a call uses all of the runner's threads.
 
-    The encoder takes any shape. ``prepare`` compiles it for one shape besides, which saves a
-    twentieth of a small model's time; it is never done unasked, for it costs the time of many calls and the
-    weights' memory again.
+    The encoder takes any shape. ``prepare`` compiles it for one shape besides, which is faster; it is never
+    done unasked, for it costs the time of many calls and the weights' memory again. The first call of many
+    persons compiles it for such calls: they take long enough to be worth it.
     """
 
     name: ClassVar[str] = "openvino"
@@ -38,12 +39,14 @@ class OpenVinoRunner(Runner):
         openvino = require("openvino")
         chosen = bundle.select(self.name, precision)
         core, threads = openvino.Core(), threads or default_threads()
+        self._threads = threads
         settings = plugin_settings(core, precision, threads)
-        self._encoder = _Compiled.read(core, bundle, chosen["encoder"], settings)
-        self._header = _Compiled.read(core, bundle, chosen["head"], settings)
+        self._encoder = Compiled.read(core, bundle, chosen["encoder"], settings)
+        self._header = Compiled.read(core, bundle, chosen["head"], settings)
         check_tensors(bundle, chosen, self._encoder.tensors(), self._header.tensors())
-        self._shapes: OrderedDict[tuple[int, int], _Compiled] = OrderedDict()
+        self._shapes: OrderedDict[tuple[int, int], Compiled] = OrderedDict()
         self._shapes_lock, self._compile_lock = threading.Lock(), threading.Lock()
+        self._many: Compiled | None = None
         if self.contract.max_frames > 1:
             # OpenVINO 2026.4 fuses attention for the first shape that it meets: after T = 1 it gives wrong
             # numbers for every T >= 16, for good; after any other T all lengths are right, 1 included.
@@ -65,13 +68,23 @@ class OpenVinoRunner(Runner):
         with self._shapes_lock:
             if encoder := self._shapes.get(shape):
                 self._shapes.move_to_end(shape)
-        return (encoder or self._encoder).run(persons)
+        return (encoder or self._for_any(*shape)).run(persons)
+
+    def _for_any(self, persons: int, frames: int) -> Compiled:
+        if self._threads == 1 or persons < MANY * self._threads or frames == 1:  # T = 1 first: see above
+            return self._encoder
+        with self._compile_lock:
+            if self._many is None:
+                self._many = self._encoder.again(streams=self._threads)
+        return self._many
 
     def _prepare(self, persons: int, frames: int) -> None:
         shape = (persons, frames)
+        streams = 1 if persons % self._threads else self._threads
         with self._compile_lock:  # calls go on meanwhile, on what there is
-            encoder = self._shapes.get(shape)
-            encoder = encoder or self._encoder.of_shape([persons, frames, self.config.num_joints, 3])
+            encoder = self._shapes.get(shape) or self._encoder.again(
+                streams=streams, shape=[persons // streams, frames, self.config.num_joints, 3]
+            )
             with self._shapes_lock:
                 self._shapes[shape] = encoder
                 self._shapes.move_to_end(shape)
@@ -84,6 +97,7 @@ class OpenVinoRunner(Runner):
 
     def _close(self) -> None:
         self._shapes.clear()
+        self._many = None
         del self._encoder, self._header
 
 
@@ -95,68 +109,3 @@ def plugin_settings(core: Any, precision: str, threads: int) -> dict[str, Any]:
         able = capability in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
         settings["INFERENCE_PRECISION_HINT"] = hint if able else "f32"
     return settings
-
-
-class _Compiled:
-    """One compiled model and its one infer request."""
-
-    def __init__(self, core: Any, graph: Any, settings: Mapping[str, Any]) -> None:
-        self._core, self._graph, self._settings = core, graph, settings
-        self._model = core.compile_model(graph, "CPU", dict(settings))
-        # one request behind a lock: with the latency hint a call has all threads, and others would only wait
-        self._request = self._model.create_infer_request()
-        self._lock = threading.Lock()
-        self._input: Floats = np.empty(0, np.float32)
-
-    @classmethod
-    def read(cls, core: Any, bundle: Bundle, artifact: Artifact, settings: Mapping[str, Any]) -> "_Compiled":
-        """Compile an artifact for any shape. Raises BundleError."""
-        data = bundle.read(artifact)
-        try:
-            return cls(core, core.read_model(data), settings)
-        except Exception as error:
-            file = bundle.path / artifact.file
-            raise BundleError(f"{file}: not taken by OpenVINO ({first_line(error)})") from error
-
-    def of_shape(self, shape: list[int]) -> "_Compiled":
-        """The same model for inputs of one shape only. Raises EngineError."""
-        try:
-            graph = self._graph.clone()  # the weights are shared
-            graph.reshape(shape)
-            return _Compiled(self._core, graph, self._settings)
-        except Exception as error:
-            raise EngineError(f"openvino cannot compile for {shape}: {first_line(error)}") from error
-
-    def run(self, array: Floats) -> Floats:
-        """The model's output for its one input. Raises EngineError.
-
-        The request reads from one buffer, set anew where the shape changes: to pass an array to each call
-        costs a tenth of a millisecond more, three times what a small head takes.
-        """
-        try:
-            with self._lock:
-                if array.shape != self._input.shape:
-                    buffer = np.empty_like(array)
-                    self._request.set_input_tensor(require("openvino").Tensor(buffer, shared_memory=True))
-                    self._input = buffer
-                np.copyto(self._input, array)
-                self._request.infer()
-                output: Floats = self._request.get_output_tensor().data.copy()
-        except Exception as error:
-            raise EngineError(f"openvino failed on an input of {array.shape}: {first_line(error)}") from error
-        return output
-
-    def tensors(self) -> tuple[dict[str, list[int | None]], dict[str, list[int | None]]]:
-        """Inputs and outputs: name -> shape, with None for what is dynamic."""
-        inputs, outputs = (
-            {
-                port.any_name: [size.get_length() if size.is_static else None for size in port.partial_shape]
-                for port in ports
-            }
-            for ports in (self._model.inputs, self._model.outputs)
-        )
-        return inputs, outputs
-
-    def executed_in(self) -> str:
-        """The float type that the plugin settled on, read back from it."""
-        return str(self._model.get_property("INFERENCE_PRECISION_HINT").to_string())

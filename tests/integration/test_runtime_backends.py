@@ -118,27 +118,6 @@ def test_what_cannot_be_prepared(tiny_bundle: Any) -> None:
         runner.prepare()
 
 
-@pytest.mark.skipif(not available("openvino"), reason="openvino is not installed")
-def test_openvino_keeps_the_shapes_used_last(tiny_bundle: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("maskclr_edge.runtime.ov.SHAPES_KEPT", 2)
-    with open_runner(tiny_bundle.write(), "openvino", threads=1) as runner:
-        runner.prepare(1, 4)
-        runner.prepare(1, 5)
-        runner.infer(clips(1, 1, 4))
-        runner.prepare(1, 6)  # 5 was not used
-        assert runner.details["shapes"] == [[1, 4], [1, 6]]
-        compiled = dict(runner._shapes)
-        runner.prepare(1, 4)
-        assert dict(runner._shapes) == compiled
-        # two people of 1500 frames in one call are two calls: what is compiled is the part
-        monkeypatch.setattr(type(runner), "frames_per_call", 12)
-        runner.prepare(5, 6)
-        assert runner.details["shapes"] == [[2, 6], [1, 6]]
-        for frames in (4, 5, 6):
-            batch = clips(3, 2, frames)
-            assert np.allclose(runner.infer(batch), tiny_bundle.logits(batch), atol=1e-4)
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_projected_bundles(tiny_bundle: Any, backend: str) -> None:
     path = tiny_bundle.write(contract={"absent": "projected"})
@@ -197,14 +176,6 @@ def test_choice_of_runner_and_precision(tiny_bundle: Any) -> None:
         open_runner(both, precision="fp16")
     with pytest.raises(BundleError, match="nothing for runner onnxruntime in fp16"):
         open_runner(both, "onnxruntime", "fp16")
-
-
-@pytest.mark.skipif(not available("openvino"), reason="openvino is not installed")
-def test_openvino_runs_fp32_as_fp32(tiny_bundle: Any) -> None:
-    path = tiny_bundle.write(runners=("openvino",))
-    with open_runner(path) as runner:
-        assert runner.name == "openvino"
-        assert runner.details["executed_in"] == "f32"
 
 
 def test_what_cannot_be_opened(tiny_bundle: Any) -> None:
