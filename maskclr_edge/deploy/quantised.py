@@ -60,7 +60,7 @@ class Quantised:
             ranges = _renamed(ranges, reference, graph, self._skip)
 
         def quantised(skip: Sequence[str], form: Form = form) -> onnx.ModelProto:
-            skip = [*self._skip, *skip]
+            skip = [*self._skip, *precision.kept, *skip]
             if precision.quantised != "int8":
                 return quantise_float8(graph, ranges, skip=skip)
             bits = form.weight_bits
@@ -109,7 +109,8 @@ class Quantised:
                 runs[runner] = partial(run, form)
             else:
                 unmeasured[runner] = f"{runner} is not installed"
-        ranked = partial(rank, graph, quantised, data, precision, skip=self._skip, progress=self._progress)
+        skip = [*self._skip, *precision.kept]
+        ranked = partial(rank, graph, quantised, data, precision, skip=skip, progress=self._progress)
         return within_budget(
             runs,
             data,

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from exports import Maker, export, leftovers, one_block
 
@@ -47,6 +48,21 @@ def test_runners_run_the_precisions_that_the_manifest_gives_them(
             with open_runner(bundle.path, runner, precision) as opened:
                 error = np.abs(opened.infer(clips) - expected).max() / scale
                 assert error < bounds[precision], (runner, precision)
+
+
+def test_fp8_leaves_what_the_head_reads_alone(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """And the budget's ranking does not offer what is left anyway."""
+    clips = probe_clips(40, 2, 30, seed=3)
+    held_out = (clips, reference.logits(checkpoint, clips).argmax(axis=1))
+    bundle = export(checkpoint, tmp_path / "b", precisions=["fp8"], max_drop=20, held_out=held_out)
+    encoder = onnx.load_from_string(bundle.read(bundle.select("onnxruntime", "fp8")["encoder"]))
+    rounded = {
+        node.name.rpartition("/")[0]: node.input[1].endswith("/dequantised")
+        for node in encoder.graph.node
+        if node.op_type == "MatMul" and "." in node.name
+    }
+    assert not rounded.pop("backbone.pre_logits.fc")
+    assert sum(rounded.values()) == 16
 
 
 @pytest.mark.parametrize("head", ["class", "embed"])
