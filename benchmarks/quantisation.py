@@ -125,7 +125,9 @@ class Case:
             for method in METHODS:
                 ranges = calibrate(graph, self.persons, tensors, method=method)
                 beyond = list(saturation(graph, self.others, ranges).values())
-                quantised = quantise(graph, ranges, activation=FORM.activation, weight_bits=FORM.weight_bits)
+                quantised = quantise(
+                    graph, ranges, skip=INT8.kept, activation=FORM.activation, weight_bits=FORM.weight_bits
+                )
                 logits = held_out.run(open_network(INT8, to_bytes(quantised)))
                 rows.append(
                     {

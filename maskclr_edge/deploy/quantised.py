@@ -57,7 +57,7 @@ class Quantised:
         graph = reference
         if precision.compute != "float32":
             graph = encoder_graph(self._checkpoint, flat=False, compute=precision.compute)
-            ranges = _renamed(ranges, reference, graph, self._skip)
+            ranges = _renamed(ranges, reference, graph, [*self._skip, *precision.kept])
 
         def quantised(skip: Sequence[str], form: Form = form) -> onnx.ModelProto:
             skip = [*self._skip, *precision.kept, *skip]

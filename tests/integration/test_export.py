@@ -15,6 +15,7 @@ from maskclr_edge.deploy import fingerprint, reference
 from maskclr_edge.deploy.calibration_set import calibration_clips, choose
 from maskclr_edge.deploy.parity import FP32_TOLERANCE, probe_clips
 from maskclr_edge.deploy.precision import PRECISIONS
+from maskclr_edge.evaluation import model_identity
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import Bundle, open_runner
 from maskclr_edge.runtime.bundled import bundled_checkpoint
@@ -50,19 +51,39 @@ def test_runners_run_the_precisions_that_the_manifest_gives_them(
                 assert error < bounds[precision], (runner, precision)
 
 
-def test_fp8_leaves_what_the_head_reads_alone(checkpoint: Checkpoint, tmp_path: Path) -> None:
-    """And the budget's ranking does not offer what is left anyway."""
-    clips = probe_clips(40, 2, 30, seed=3)
-    held_out = (clips, reference.logits(checkpoint, clips).argmax(axis=1))
-    bundle = export(checkpoint, tmp_path / "b", precisions=["fp8"], max_drop=20, held_out=held_out)
-    encoder = onnx.load_from_string(bundle.read(bundle.select("onnxruntime", "fp8")["encoder"]))
-    rounded = {
-        node.name.rpartition("/")[0]: node.input[1].endswith("/dequantised")
-        for node in encoder.graph.node
-        if node.op_type == "MatMul" and "." in node.name
-    }
-    assert not rounded.pop("backbone.pre_logits.fc")
-    assert sum(rounded.values()) == 16
+def test_what_the_head_reads_is_never_rounded(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    made = ("int8", "mixed", "fp8")
+    bundle = export(checkpoint, tmp_path / "b", precisions=made)
+    for artifact in bundle.artifacts:
+        if artifact.role == "encoder":
+            graph = onnx.load_from_string(bundle.read(artifact)).graph
+            dequantised = {
+                name for one in graph.node if one.op_type == "DequantizeLinear" for name in one.output
+            }
+            rounded = {
+                node.name.rpartition("/")[0]: node.input[1] in dequantised
+                for node in graph.node
+                if node.op_type == "MatMul" and "." in node.name
+            }
+            assert not rounded.pop("backbone.pre_logits.fc"), artifact.file
+            assert sum(rounded.values()) == 16, artifact.file
+
+
+def test_what_was_measured_of_a_file_is_its_own_in_every_bundle(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    export(checkpoint, tmp_path / "one", precisions=["fp32"])
+    export(checkpoint, tmp_path / "more", precisions=["fp32", "int8"])
+    other = replace(checkpoint, contract=replace(checkpoint.contract, frames=12))
+    export(other, tmp_path / "other", precisions=["fp32"])
+
+    def identity(bundle: str, precision: str = "fp32") -> object:
+        with open_runner(tmp_path / bundle, "onnxruntime", precision) as runner:
+            return model_identity(str(tmp_path / bundle), runner)
+
+    assert identity("one") == identity("more")
+    assert identity("more") != identity("more", "int8")
+    assert identity("one") != identity("other")
 
 
 @pytest.mark.parametrize("head", ["class", "embed"])
