@@ -25,8 +25,9 @@ from benchmark_script import run_script, script_parser
 
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.results import newest_result, read_result, result_document, write_dated
+from maskclr_edge.bench.suite import label
 from maskclr_edge.checkpoint import Checkpoint, read_checkpoint
-from maskclr_edge.data import AnnotationSet, read_annotations
+from maskclr_edge.data import read_annotations
 from maskclr_edge.deploy import encoder_graph, head_graph
 from maskclr_edge.deploy.budget import harder, measured
 from maskclr_edge.deploy.builder import to_bytes
@@ -38,7 +39,7 @@ from maskclr_edge.deploy.precision import get_precision
 from maskclr_edge.deploy.quantise import quantisable, quantise
 from maskclr_edge.deploy.sensitivity import RANKED, HeldOut, rank
 from maskclr_edge.deploy.smooth import smoothed
-from maskclr_edge.runtime.bundled import bundled_checkpoint
+from maskclr_edge.runtime import BUNDLED, bundled_checkpoint
 
 INT8 = get_precision("int8")
 FORM = INT8.forms[0]
@@ -58,6 +59,7 @@ def main() -> int:
     parser = script_parser(__doc__)
     parser.add_argument("what", choices=("calibrators", "sensitivity", "budgets"))
     parser.add_argument("--data", type=Path, required=True, help="annotation file, pyskl pickle")
+    parser.add_argument("--model", default=BUNDLED, help="another checkpoint, for sensitivity")
     parser.add_argument("--split", default="train", help="split that the model was trained on")
     parser.add_argument("--count", type=int, default=384, help="clips that the calibrators are judged on")
     return run_script(parser, measure)
@@ -66,7 +68,8 @@ def main() -> int:
 def measure(arguments: argparse.Namespace) -> Path:
     """One of the three, and its result."""
     machine = describe_machine()
-    settings: dict[str, Any] = {"data": arguments.data.name, "split": arguments.split, "model": "bundled"}
+    settings: dict[str, Any] = {"data": arguments.data.name, "split": arguments.split}
+    settings["model"] = label(arguments.model)
     if arguments.what == "budgets":
         found = had(arguments, settings)
         for options in BUDGETS:
@@ -77,10 +80,11 @@ def measure(arguments: argparse.Namespace) -> Path:
             document = result_document("budgets", {"rows": rows}, settings=settings, machine=machine)
             path = write_dated(arguments.out, document)
         return path
-    case = Case(read_annotations(arguments.data), arguments.split, arguments.count)
+    case = Case(arguments)
     settings |= {"calibration_clips": DEFAULT_COUNT}
     results = case.calibrators() if arguments.what == "calibrators" else case.sensitivity()
-    document = result_document(arguments.what, results, settings=settings, machine=machine)
+    name = arguments.what if arguments.model == BUNDLED else f"{arguments.what}_{Path(arguments.model).stem}"
+    document = result_document(name, results, settings=settings, machine=machine)
     return write_dated(arguments.out, document)
 
 
@@ -95,14 +99,17 @@ def had(arguments: argparse.Namespace, settings: dict[str, Any]) -> dict[str, di
 
 
 class Case:
-    """The bundled model, persons to calibrate on, and corrupted clips that calibration left."""
+    """A model, persons to calibrate on, and corrupted clips that calibration left."""
 
-    def __init__(self, data: AnnotationSet, split: str, count: int) -> None:
-        self.checkpoint = read_checkpoint(bundled_checkpoint())
-        contract = self.checkpoint.contract
-        clips, _ = calibration_clips(data, split, contract)
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        named = arguments.model != BUNDLED
+        self.checkpoint = read_checkpoint(arguments.model if named else bundled_checkpoint())
+        data, contract = read_annotations(arguments.data), self.checkpoint.contract
+        clips, _ = calibration_clips(data, arguments.split, contract)
         self.persons = present_persons(clips, contract.absent)
-        clips, self.labels = held_out_clips(data, split, contract, count=DEFAULT_COUNT, most=count)
+        clips, self.labels = held_out_clips(
+            data, arguments.split, contract, count=DEFAULT_COUNT, most=arguments.count
+        )
         self.others = present_persons([clips], contract.absent)
         self.clips = harder(clips, contract.absent)
 

@@ -59,6 +59,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "precision_speed": ("precision_speed", readme_speed.precision_speed),
     "calibrators": ("calibrators", readme_precision.calibrators),
     "sensitivity": ("sensitivity", readme_precision.sensitivity),
+    "sensitivity_full_size": ("sensitivity_full_size", readme_precision.sensitivity),
     "budgets": ("budgets", readme_precision.budgets),
     "builder_acceptance": ("builder_acceptance", readme_precision.builder_acceptance),
     "performance": ("peers", readme_speed.performance),
@@ -88,6 +89,7 @@ WRITTEN_BY = {
     "live_soak": "benchmarks/live.py soak",
     "build_matrix": "export/build_matrix.py",
     "builder_acceptance": "export/build_matrix.py --acceptance",
+    "sensitivity_full_size": "benchmarks/quantisation.py sensitivity --model full_size.safetensors",
     **{
         name: f"benchmarks/quantisation.py {name} --data FILE"
         for name in ("calibrators", "sensitivity", "budgets")

@@ -4,6 +4,9 @@ from typing import Any
 
 from maskclr_edge.bench.markdown import markdown_table
 
+#: groups of layers that a table of sensitivity has
+SHOWN = 10
+
 
 def calibrators(results: dict[str, Any]) -> str:
     """INT8 of each calibrator, without and with outliers moved into the weights."""
@@ -29,10 +32,13 @@ def sensitivity(results: dict[str, Any]) -> str:
             f"`{row['module']}`", f"{row['kl']:.2e}", f"{1 - row['cosine']:.1e}", f"{row['agreement']:.1f}",
             f"{100 * row['weights']:.1f}",
         ]
-        for row in results["rows"]
+        for row in results["rows"][:SHOWN]
     ]  # fmt: skip
     headers = ["quantised alone", "KL, nats", "1 - cosine of the logits", "same answer %", "weights %"]
-    return f"{_clips(results)}\n\n{markdown_table(headers, rows, 'lrrrr')}"
+    text = f"{_clips(results)}\n\n{markdown_table(headers, rows, 'lrrrr')}"
+    if rest := results["rows"][SHOWN:]:
+        text += f"\n\nThe other {len(rest)}: KL of {rest[0]['kl']:.2e} nats at most."
+    return text
 
 
 def budgets(results: dict[str, Any]) -> str:

@@ -27,6 +27,9 @@ def test_calibrators_and_sensitivity(sections: ModuleType) -> None:
     group = {"module": "backbone.blocks_st.0.attn_s", "kl": 1.5e-4, "cosine": 0.99995, "agreement": 100.0}
     text = sections.sensitivity({"rows": [group | {"weights": 0.041}], **of})
     assert "| `backbone.blocks_st.0.attn_s` | 1.50e-04 | 5.0e-05 | 100.0 | 4.1 |" in text
+    many = [group | {"weights": 0.041, "kl": 1e-4 / place} for place in range(1, 13)]
+    text = sections.sensitivity({"rows": many, **of})
+    assert text.count("blocks_st.0") == 10 and text.endswith("The other 2: KL of 9.09e-06 nats at most.")
 
 
 def test_budgets(sections: ModuleType) -> None:
