@@ -108,7 +108,7 @@ def _run(requests: Sequence[_Request], parts: Sequence[Floats]) -> Floats:
     errors: list[Exception] = []
     for one in requests:
         one.request.start_async()
-    for one in requests:  # every one of them, whatever became of the others: they read from our buffers
+    for one in requests:  # every one, whatever became of the others: they read from our buffers
         try:
             one.request.wait()
         except Exception as error:
