@@ -52,10 +52,11 @@ class Compiled:
 
     def run(self, array: Floats) -> Floats:
         """The model's output for its one input. Raises EngineError."""
-        parts = np.array_split(array, min(len(self._requests), len(array)))
+        count = min(len(self._requests), len(array))
+        parts = np.array_split(array, count) if count > 1 else [array]
         try:
             with self._lock:
-                return _run(self._requests[: len(parts)], parts)
+                return _run(self._requests[:count], parts)
         except Exception as error:
             raise EngineError(f"openvino failed on an input of {array.shape}: {first_line(error)}") from error
 
