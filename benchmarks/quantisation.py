@@ -1,4 +1,4 @@
-"""What quantisation does to the bundled model on real skeletons: calibrators, sensitive layers, budgets.
+"""What quantisation does to a model on real skeletons: calibrators, sensitive layers, budgets.
 
     python benchmarks/quantisation.py calibrators --data penn_action_coco17.pkl
     python benchmarks/quantisation.py sensitivity --data penn_action_coco17.pkl
@@ -59,7 +59,7 @@ def main() -> int:
     parser = script_parser(__doc__)
     parser.add_argument("what", choices=("calibrators", "sensitivity", "budgets"))
     parser.add_argument("--data", type=Path, required=True, help="annotation file, pyskl pickle")
-    parser.add_argument("--model", default=BUNDLED, help="another checkpoint, for sensitivity")
+    parser.add_argument("--model", default=BUNDLED, help="or a checkpoint, whose name the result's ends in")
     parser.add_argument("--split", default="train", help="split that the model was trained on")
     parser.add_argument("--count", type=int, default=384, help="clips that the calibrators are judged on")
     return run_script(parser, measure)
@@ -70,27 +70,27 @@ def measure(arguments: argparse.Namespace) -> Path:
     machine = describe_machine()
     settings: dict[str, Any] = {"data": arguments.data.name, "split": arguments.split}
     settings["model"] = label(arguments.model)
+    name = arguments.what if arguments.model == BUNDLED else f"{arguments.what}_{Path(arguments.model).stem}"
     if arguments.what == "budgets":
-        found = had(arguments, settings)
+        found = had(arguments.out, name, settings)
         for options in BUDGETS:
             words = shlex.join(options)
             if words not in found:
                 found[words] = budget(arguments, options)
             rows = list(found.values())
-            document = result_document("budgets", {"rows": rows}, settings=settings, machine=machine)
+            document = result_document(name, {"rows": rows}, settings=settings, machine=machine)
             path = write_dated(arguments.out, document)
         return path
     case = Case(arguments)
     settings |= {"calibration_clips": DEFAULT_COUNT}
     results = case.calibrators() if arguments.what == "calibrators" else case.sensitivity()
-    name = arguments.what if arguments.model == BUNDLED else f"{arguments.what}_{Path(arguments.model).stem}"
     document = result_document(name, results, settings=settings, machine=machine)
     return write_dated(arguments.out, document)
 
 
-def had(arguments: argparse.Namespace, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+def had(folder: Path, name: str, settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Rows of today's budgets, by their options: each takes minutes, and a run that was stopped goes on."""
-    path = newest_result(arguments.out, "budgets")
+    path = newest_result(folder, name)
     if path is None or not path.name.startswith(now()[:10]):
         return {}
     document = read_result(path)
@@ -173,7 +173,7 @@ def budget(arguments: argparse.Namespace, options: tuple[str, ...]) -> dict[str,
     """One export as a user types it: exit code, what it says where it fails, else what the manifest has."""
     with tempfile.TemporaryDirectory() as folder:
         data = ["--calibration", str(arguments.data), "--split", arguments.split]
-        words = [sys.executable, "-m", "maskclr_edge", "export", "bundled", "--out", f"{folder}/bundle"]
+        words = [sys.executable, "-m", "maskclr_edge", "export", arguments.model, "--out", f"{folder}/bundle"]
         words += ["--json", "-", *data, *options]
         run = subprocess.run(words, capture_output=True, text=True, check=False)
     row: dict[str, Any] = {"options": shlex.join(options), "exit_code": run.returncode}
