@@ -1,11 +1,11 @@
 """What a model is, so that kept results are never taken for another one's."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from maskclr_edge.errors import BundleError
+from maskclr_edge.files import short_digest
 from maskclr_edge.runtime import BUNDLED, Bundle, Runner, bundled_bundle, bundled_checkpoint
 
 
@@ -22,8 +22,7 @@ def model_identity(model: str, opened: Runner) -> dict[str, Any]:
         bundle = Bundle.open(path, verify=False)
         files = bundle.select(opened.name, opened.precision)
         parts = {role: artifact.sha256 for role, artifact in files.items()}
-        facts = {"files": parts, "model": bundle.config.to_dict(), "contract": bundle.contract.to_dict()}
-        digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        digest = short_digest([parts, bundle.config.to_dict(), bundle.contract.to_dict()])
     else:
         try:
             digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -73,9 +73,9 @@ class OpenVinoRunner(Runner):
     def _for_any(self, persons: int, frames: int) -> Compiled:
         if self._threads == 1 or persons < MANY * self._threads or frames == 1:  # T = 1 first: see above
             return self._encoder
-        with self._compile_lock:
-            if self._many is None:
-                self._many = self._encoder.again(streams=self._threads)
+        if self._many is None:  # once there is one, a call does not wait for what else is compiled
+            with self._compile_lock:
+                self._many = self._many or self._encoder.again(streams=self._threads)
         return self._many
 
     def _prepare(self, persons: int, frames: int) -> None:
