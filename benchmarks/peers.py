@@ -7,6 +7,7 @@ One person in view, real clips; peers run with the padded second person, as upst
 alone. Each row is one peer and ours, call by call in turns with a rest between, because threads of PyTorch
 and ONNX Runtime go on spinning after a call and would slow down whoever comes next. A row is written to
 --keep when it is done: after Ctrl-C the result names what is missing, and the same command goes on with it.
+--prepare does what needs no quiet machine: it exports, compiles, and counts how often the precisions agree.
 
 The network is a trained checkpoint (--model), or the published size with random weights, which no clip can
 tell anything about accuracy: agreement with fp32 is then that of the bundled model, and the result says so.
@@ -60,7 +61,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=4.0, help="for each row, in turns")
     parser.add_argument("--min-samples", type=int, default=5, help="of each row, however slow the peer is")
     parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--prepare", action="store_true", help="export and compile all there is, and stop")
+    parser.add_argument("--prepare", action="store_true", help="all that needs no quiet machine, and stop")
     parser.add_argument("--small", action="store_true", help="a tiny network: only to try this program")
     return run_script(parser, measure)
 
@@ -98,14 +99,20 @@ def measure(arguments: argparse.Namespace) -> Path:
         if arguments.peer in peer.name
     ]
     todo = [row for row in planned if not is_done(row, rows)]
+
+    def keep() -> None:
+        write_result(store, result_document("peers", kept, settings=settings, machine=machine))
+
+    if kept["agreement"] is None:
+        kept["agreement"] = agreeing(arguments, checkpoint)
+        keep()
     if arguments.prepare:
         return prepare(arguments, checkpoint, todo)
-    kept["agreement"] = kept["agreement"] or agreeing(arguments, checkpoint)
     failed: dict[str, str] = {}
     try:
         for row, result in measured(arguments, checkpoint, todo, failed):
             rows.append(result)
-            write_result(store, result_document("peers", kept, settings=settings, machine=machine))
+            keep()
             ratio, ours = result["ratio"], result["ours"]
             print(f"{row}: {ratio['value']:.2f}x ours ({ours['p50_ms']:.1f} ms)", flush=True)
     except KeyboardInterrupt:

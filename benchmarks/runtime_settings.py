@@ -1,6 +1,7 @@
 """What the runtime's own choices give, as ratios measured in turns: OpenVINO's encoder compiled for a shape
 against the one for any shape, and many persons in requests with a thread each against one with all threads;
-ONNX Runtime's threads as the runner sets them against its defaults, and its run against bound buffers.
+ONNX Runtime's threads as the runner sets them against its defaults, alone and beside a busy process, and its
+run against bound buffers.
 
     python benchmarks/runtime_settings.py [BUNDLE] [--frames 24,81] [--seconds 20] [--threads N] [--realtime]
 
@@ -12,6 +13,7 @@ Writes DIR/YYYY-MM-DD_runtime_settings[_realtime].json; --out DIR is benchmarks/
 
 import argparse
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -126,6 +128,22 @@ def ort_threads(bundle: Bundle, precision: str, frames: int, arguments: argparse
 
     Each run is a process of its own: threads that spin after a call would slow down whoever comes next.
     """
+    ratios = _ort_processes(bundle, precision, frames, arguments)
+    return {"what": "threads of the runner against ONNX Runtime's defaults", **ratios}
+
+
+def ort_threads_beside(
+    bundle: Bundle, precision: str, frames: int, arguments: argparse.Namespace
+) -> dict[str, Any]:
+    """The same beside a process that never rests, as a pose estimator hardly does."""
+    with busy_process():
+        ratios = _ort_processes(bundle, precision, frames, arguments)
+    return {"what": "the same, beside a process that keeps a core busy", **ratios}
+
+
+def _ort_processes(
+    bundle: Bundle, precision: str, frames: int, arguments: argparse.Namespace
+) -> dict[str, Any]:
     shared = [str(bundle.path), precision, str(frames), str(arguments.seconds / (2 * ROUNDS))]
     shared += [str(arguments.threads or 0), str(int(arguments.realtime))]
     runs: dict[str, list[list[float]]] = {"defaults": [], "runner": []}
@@ -134,7 +152,6 @@ def ort_threads(bundle: Bundle, precision: str, frames: int, arguments: argparse
             runs[kind].append(run_python(_ENCODER_ALONE, kind, *shared, environment=_HERE)[1])
     old, new = np.array(runs["defaults"]), np.array(runs["runner"])  # (rounds, 2)
     return {
-        "what": "threads of the runner against ONNX Runtime's defaults",
         "wall": asdict(paired_ratio(old[:, 0], new[:, 0])),
         "processor": asdict(paired_ratio(old[:, 1], new[:, 1])),
         "median_ms": [float(np.median(old[:, 0])), float(np.median(new[:, 0]))],
@@ -206,8 +223,19 @@ COMPARISONS = (
     (static_shape, "openvino"),
     (request_pool, "openvino"),
     (ort_threads, "onnxruntime"),
+    (ort_threads_beside, "onnxruntime"),
     (bound_buffers, "onnxruntime"),
 )
+
+
+@contextmanager
+def busy_process() -> Iterator[None]:
+    """Another process that keeps a core busy."""
+    with subprocess.Popen([sys.executable, "-c", "while True: pass"]) as neighbour:
+        try:
+            yield
+        finally:
+            neighbour.kill()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from maskclr_edge.errors import ConfigError, EngineError, SourceError
 from maskclr_edge.live.geometry import Array, box_of, confidence_of, overlap, without_doubles
 from maskclr_edge.live.search import Search
 from maskclr_edge.optional import available, require
+from maskclr_edge.runtime.ort import set_waiting
 
 #: joints in the file -> their order
 _LAYOUTS = {17: "coco17", 26: "halpe26"}
@@ -136,7 +137,7 @@ def _open(path: Path) -> Any:
     ort: Any = require("onnxruntime")
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    set_waiting(options, ort.__version__)
     try:
         return ort.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no base of their own

@@ -11,6 +11,9 @@ from maskclr_edge.runtime.ort_providers import Providers, choose_providers, shor
 from maskclr_edge.runtime.precisions import EMULATED
 from maskclr_edge.runtime.runner import Floats, Runner
 
+#: microseconds: of 10 to 1000 nearly the best both on a quiet machine and beside a busy process
+_SPIN_US = "20"
+
 
 class OrtRunner(Runner):
     """Encoder and head as two ONNX Runtime sessions. Sessions are thread-safe, so calls run side by side."""
@@ -58,11 +61,23 @@ def _options(ort: Any, threads: int, level: Any) -> Any:
     options.inter_op_num_threads = 1
     # a number of its own also keeps ONNX Runtime from pinning its threads to cores that others use
     options.intra_op_num_threads = threads
-    # Threads that spin hold the cores that the next part of the work waits for, and with small blocks the one
-    # that is late has less left to do: beside other work, two threads were slower than one without these two.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    set_waiting(options, ort.__version__)
+    # smaller blocks leave less to do to the thread that is late
     options.add_session_config_entry("session.dynamic_block_base", "4")
     return options
+
+
+def set_waiting(options: Any, version: str) -> None:
+    """How the threads of a session wait for work: they spin for most gaps between two operators, then sleep.
+
+    Those that only sleep are late on a machine of their own, and those that go on spinning, as they do by
+    default, hold the cores that others wait for (``benchmarks/runtime_settings.py`` measures both).
+    ``version`` is ONNX Runtime's; before 1.26 no time can be set, and they sleep.
+    """
+    if tuple(int(part) for part in version.split(".")[:2]) >= (1, 26):
+        options.add_session_config_entry("session.intra_op.spin_duration_us", _SPIN_US)
+    else:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
 
 
 def _session(ort: Any, bundle: Bundle, artifact: Any, options: Any, providers: Providers) -> Any:

@@ -16,6 +16,7 @@ from backends import BACKENDS
 from maskclr_edge.errors import BundleError, ConfigError, EngineError, MissingDependencyError, ShapeError
 from maskclr_edge.optional import available
 from maskclr_edge.runtime import RUNNERS, Bundle, bundled, open_runner
+from maskclr_edge.runtime.ort import set_waiting
 
 
 def clips(count: int = 1, persons: int = 2, frames: int = 6, seed: int = 0) -> np.ndarray:
@@ -46,6 +47,25 @@ def test_packing_equals_the_padded_run(tiny_bundle: Any, backend: str, frames: i
         for index in range(5):  # one at a time: other groups of persons, the same answers
             assert np.allclose(runner.infer(batch[index]), logits[index], atol=1e-5)
         assert np.allclose(runner.infer(batch[:, :1]), tiny_bundle.logits(batch[:, :1]), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("version", "key", "value"),
+    [
+        ("1.20.1", "session.intra_op.allow_spinning", "0"),
+        ("1.25.9", "session.intra_op.allow_spinning", "0"),
+        ("1.26.0", "session.intra_op.spin_duration_us", "20"),
+        ("1.31.1+cu13", "session.intra_op.spin_duration_us", "20"),
+        ("2.0.0", "session.intra_op.spin_duration_us", "20"),
+    ],
+)
+def test_onnxruntime_threads_do_not_spin_on(version: str, key: str, value: str) -> None:
+    options = pytest.importorskip("onnxruntime").SessionOptions()
+    set_waiting(options, version)
+    assert options.get_session_config_entry(key) == value
+    (other,) = {"session.intra_op.allow_spinning", "session.intra_op.spin_duration_us"} - {key}
+    with pytest.raises(RuntimeError, match="does not have configuration"):
+        options.get_session_config_entry(other)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

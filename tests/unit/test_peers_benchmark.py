@@ -105,6 +105,14 @@ def test_an_ended_run_goes_on_and_ends_as_one_result(script, words, monkeypatch,
     assert "Not run: trtexec" in table or "trtexec" not in second["results"]["absent"]
 
 
+def test_agreement_needs_no_quiet_machine(script, words, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["peers.py", *words, "--prepare", "--peer", "eager"])
+    assert script.main() == 0
+    monkeypatch.setattr(script, "agreeing", None)  # it is kept, and not measured again
+    results = run(script, monkeypatch, capsys, *words, "--peer", "eager")["results"]
+    assert len(results["rows"]) == 2 and results["agreement"]["rows"]
+
+
 def test_what_fails_and_what_is_missing_is_named(script, words, monkeypatch, capsys):
     """One peer raises, and Ctrl-C is hit in the next: the result holds the first row, and says the rest."""
 
