@@ -237,13 +237,24 @@ def ours_ms(rows: list[dict[str, Any]]) -> dict[int, float]:
 
 
 def growth(checkpoint: Checkpoint, rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """From the shortest to the longest length: how many times the operations, and how many times the time."""
+    """From the shortest to the longest length: how many times the operations, and how many times the time.
+
+    Of ours, and of each peer.
+    """
     times = ours_ms(rows)
     if len(times) < 2:
         return {}
     short, long = min(times), max(times)
     flops = network_flops(checkpoint.config, frames=long) / network_flops(checkpoint.config, frames=short)
-    return {"frames": [short, long], "flops": flops, "latency": times[long] / times[short]}
+    took = {(row["peer"], row["slots"], row["frames"]): row["latency"]["p50_ms"] for row in rows}
+    theirs = [
+        {"peer": peer, "slots": slots, "latency": took[peer, slots, long] / ms}
+        for (peer, slots, frames), ms in took.items()
+        if frames == short and (peer, slots, long) in took
+    ]
+    return {
+        "frames": [short, long], "flops": flops, "latency": times[long] / times[short], "peers": theirs,
+    }  # fmt: skip
 
 
 def peak_share(

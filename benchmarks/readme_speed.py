@@ -112,11 +112,7 @@ def performance(results: dict[str, Any]) -> str:
             f"{peak['precision']} matrix product that {peak['library']} does here."
         )
     if grown := results["growth"]:
-        notes.append(
-            "From T={} to {} the operations grow {:.1f} times, and what ours takes {:.1f} times.".format(
-                *grown["frames"], grown["flops"], grown["latency"]
-            )
-        )
+        notes.append(_growth(grown))
     if results["agreement"]["of"] == "bundled":
         notes.append(
             "The weights are random: no trained checkpoint of this size was at hand, and how often it agrees "
@@ -133,6 +129,21 @@ def performance(results: dict[str, Any]) -> str:
     if missing := results["missing"]:
         notes.append(f"Not measured yet: {'; '.join(missing)}.")
     return table + "\n\n" + "\n".join(f"- {note}" for note in notes)
+
+
+def _growth(grown: dict[str, Any]) -> str:
+    """How the times grow with the length: ours, our other precisions and runners, and the peers."""
+    text = "From T={} to {} the operations grow {:.1f} times, and what ours takes {:.1f} times".format(
+        *grown["frames"], grown["flops"], grown["latency"]
+    )
+    others = {row["peer"]: row["latency"] for row in grown["peers"] if row["peer"].startswith("ours, ")}
+    peers = [row["latency"] for row in grown["peers"] if row["peer"] not in others]
+    if others:
+        listed = (f"{name.removeprefix('ours, ')} {value:.1f}" for name, value in others.items())
+        text += f" ({', '.join(listed)})"
+    if peers:
+        text += f"; the peers {min(peers):.1f} to {max(peers):.1f}"
+    return f"{text}."
 
 
 def _times(row: dict[str, Any] | None) -> str:

@@ -133,7 +133,14 @@ def results(tmp_path: Path) -> Path:
                 "of": "bundled",
                 "rows": [{"runner": "openvino", "precision": "int8", "count": 90, "same_percent": 99.5}],
             },
-            "growth": {"frames": [30, 243], "flops": 9.1, "latency": 8.24},
+            "growth": {
+                **{"frames": [30, 243], "flops": 9.1, "latency": 8.24},
+                "peers": [
+                    {"peer": "naive", "slots": 2, "latency": 9.61},
+                    {"peer": "naive", "slots": 1, "latency": 8.44},
+                    {"peer": "ours, openvino bf16", "slots": 2, "latency": 8.5},
+                ],
+            },
             "failed": {"T=30, 1 person slots, x": "RuntimeError: no"},
             "missing": ["T=30, 2 person slots, y"],
         },
@@ -254,7 +261,10 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "Ours reaches 41% at T=30 of the 1000 G operations/s" in filled
     assert "The bundled model in int8 on openvino answers as its fp32 on 99.50 % of 90 clips" in filled
     assert "no trained checkpoint of this size was at hand" in filled
-    assert "From T=30 to 243 the operations grow 9.1 times, and what ours takes 8.2 times." in filled
+    assert (
+        "From T=30 to 243 the operations grow 9.1 times, and what ours takes 8.2 times (openvino bf16 8.5); "
+        "the peers 8.4 to 9.6."
+    ) in filled
     assert "- Failed: T=30, 1 person slots, x (RuntimeError: no)." in filled
     assert "- Not measured yet: T=30, 2 person slots, y." in filled
     assert "- Not run: trtexec (there is none)." in filled
