@@ -118,6 +118,7 @@ def upstream_net(checkpoint: Checkpoint) -> UpstreamNet:
     """The upstream form of a checkpoint, in eval mode."""
     network = UpstreamNet(checkpoint.config)
     state = {name: torch.tensor(value) for name, value in checkpoint.weights.items()}
+    state.pop("backbone.mask_token", None)  # what stands for a masked joint in training, and here nothing is
     network.load_state_dict(state | {"head.bn.num_batches_tracked": torch.tensor(0)})
     return network.eval()
 

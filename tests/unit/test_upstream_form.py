@@ -9,9 +9,10 @@ from upstream_form import UpstreamClips, upstream_net, upstream_training  # noqa
 from maskclr_edge.model import build_model  # noqa: E402
 
 
+@pytest.mark.parametrize("mask_token", [False, True])
 @pytest.mark.parametrize("shape", [(1, 1, 1), (2, 2, 9), (1, 2, 40)])
-def test_same_logits(random_checkpoint, shape):
-    checkpoint = random_checkpoint()
+def test_same_logits(random_checkpoint, shape, mask_token):
+    checkpoint = random_checkpoint(mask_token=mask_token)
     clips = torch.from_numpy(np.random.default_rng(0).normal(0, 0.5, (*shape, 17, 3)).astype(np.float32))
     with torch.inference_mode():
         torch.testing.assert_close(
