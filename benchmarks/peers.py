@@ -119,7 +119,8 @@ def measure(arguments: argparse.Namespace) -> Path:
         print("interrupted; the same command goes on with what is missing", file=sys.stderr)
     missing = [str(row) for row in planned if not is_done(row, rows) and str(row) not in failed]
     results = {
-        **kept, "absent": absent(device), "failed": failed, "missing": missing,
+        **kept, "trained": trained_how(checkpoint), "absent": absent(device),
+        "failed": failed, "missing": missing,
         "peak": peak_share(arguments, checkpoint, rows), "growth": growth(checkpoint, rows),
     }  # fmt: skip
     return write_dated(arguments.out, result_document("peers", results, settings=settings, machine=machine))
@@ -234,6 +235,11 @@ def ours_ms(rows: list[dict[str, Any]]) -> dict[int, float]:
     return {
         t: float(np.median([row["ours"]["p50_ms"] for row in rows if row["frames"] == t])) for t in frames
     }
+
+
+def trained_how(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the weights were trained on, as far as the checkpoint says; nothing for random ones."""
+    return {key: checkpoint.info[key] for key in ("data", "split", "epochs") if key in checkpoint.info}
 
 
 def growth(checkpoint: Checkpoint, rows: list[dict[str, Any]]) -> dict[str, Any]:

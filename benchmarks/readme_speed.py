@@ -118,6 +118,9 @@ def performance(results: dict[str, Any]) -> str:
             "The weights are random: no trained checkpoint of this size was at hand, and how often it agrees "
             "with its fp32 was not measured."
         )
+    if trained := results["trained"]:
+        how = ", ".join(f"{key} {value}" for key, value in trained.items())
+        notes.append(f"The weights are trained ({how}).")
     whose = {"bundled": "The bundled model", "measured": "This network"}[results["agreement"]["of"]]
     notes += [
         f"{whose} in {one['precision']} on {one['runner']} answers as its fp32 on "

@@ -133,6 +133,7 @@ def results(tmp_path: Path) -> Path:
                 "of": "bundled",
                 "rows": [{"runner": "openvino", "precision": "int8", "count": 90, "same_percent": 99.5}],
             },
+            "trained": {"data": "penn.pkl", "epochs": 4},
             "growth": {
                 **{"frames": [30, 243], "flops": 9.1, "latency": 8.24},
                 "peers": [
@@ -261,6 +262,7 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "Ours reaches 41% at T=30 of the 1000 G operations/s" in filled
     assert "The bundled model in int8 on openvino answers as its fp32 on 99.50 % of 90 clips" in filled
     assert "no trained checkpoint of this size was at hand" in filled
+    assert "The weights are trained (data penn.pkl, epochs 4)." in filled
     assert (
         "From T=30 to 243 the operations grow 9.1 times, and what ours takes 8.2 times (openvino bf16 8.5); "
         "the peers 8.4 to 9.6."
