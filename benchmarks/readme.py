@@ -65,6 +65,7 @@ SECTIONS: dict[str, tuple[str, Callable[[dict[str, Any]], str]]] = {
     "performance": ("peers", readme_speed.performance),
     "op_profile": ("op_profile", readme_speed.op_profile),
     "runtime_settings": ("runtime_settings", readme_speed.runtime_settings),
+    "int8_scores": ("int8_scores", readme_speed.int8_scores),
     "compare_gate": ("compare_gate", readme_speed.compare_gate),
     "training": ("training_throughput", readme_speed.training),
     "trt_overhead": ("trt_overhead", readme_engines.trt_overhead),

@@ -180,6 +180,19 @@ def op_profile(results: dict[str, Any]) -> str:
     return markdown_table(["T", "network", "ms", *kinds], lines, "rl" + "r" * (len(kinds) + 1))
 
 
+def int8_scores(results: dict[str, Any]) -> str:
+    """How many times as fast a network is with attention's scores in INT8, by the width of its heads."""
+    rows = [
+        [
+            str(row["width"]), f"{row['heads']} of {row['head_dim']}", str(row["depth"]), row["weights"],
+            str(row["frames"]), _ratio(row["faster"]), f"{row['median_ms']['with']:.2f}",
+        ]
+        for row in sorted(results["rows"], key=lambda row: row["head_dim"])
+    ]  # fmt: skip
+    headers = ["width", "heads", "layers", "weights", "T", "times as fast (95 % interval)", "ms"]
+    return markdown_table(headers, rows, "rlrlrrr")
+
+
 def runtime_settings(results: dict[str, Any]) -> str:
     """What the runners' own choices give: shapes compiled ahead, and threads."""
     rows = [

@@ -27,6 +27,7 @@ def encoder_graph(
     compute: str = "float32",
     importance: bool = False,
     flat: bool = True,
+    apart: bool = False,
 ) -> onnx.ModelProto:
     """Graph ``persons`` (P, T, 17, 3) -> ``features`` (P, F): DSTformer, tanh, mean over frames.
 
@@ -38,12 +39,14 @@ def encoder_graph(
     an output ``importance`` (P, 17): the attention that each joint receives in the ST stream's last spatial
     attention, as a mean over heads and a sum over queries, through a softmax over joints, as a mean over
     frames. flat keeps tokens as (P*T*17, D), where ONNX Runtime makes each linear layer one Gemm; without,
-    they are (P*T, 17, D), where it makes integer products of quantised ones.
+    they are (P*T, 17, D), where it makes integer products of quantised ones. apart makes query, key and value
+    three layers instead of one, and their heads change places by two axes alone: OpenVINO takes that into
+    the attention, with operands in int8 where they come from its int8 layers.
     Raises ExportError for weights that float16 cannot hold.
     """
     if compute != "float32" and compute not in REDUCED:
         raise ConfigError(f"compute is {compute!r}; expected float32 or one of {', '.join(REDUCED)}")
-    return _Encoder(checkpoint, _builder(storage), flat, compute).model(importance)
+    return _Encoder(checkpoint, _builder(storage), flat, apart, compute).model(importance)
 
 
 def head_graph(
@@ -106,24 +109,31 @@ def _builder(storage: str) -> GraphBuilder:
 class _Encoder:
     """Writes the encoder. Tokens are x: (P*T*17, D) when flat, else (P*T, 17, D)."""
 
-    def __init__(self, checkpoint: Checkpoint, builder: GraphBuilder, flat: bool, compute: str) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, builder: GraphBuilder, flat: bool, apart: bool, compute: str
+    ) -> None:
         self.config, self.weights, self.b = checkpoint.config, checkpoint.weights, builder
         b, joints, width = builder, self.config.num_joints, self.config.dim_feat
         heads, head_dim = self.config.num_heads, self.config.head_dim
-        self.compute = compute
+        self.compute, self.apart = compute, apart
         self.probabilities = ""
         # T is the one size that the graph must ask for; these four shapes are all that is made of it
         self.frames = b("Shape", ["persons"], "frames", start=1, end=2)
         self.tokens = b.ints("tokens", -1, width) if flat else b.ints("tokens", -1, joints, width)
-        qkv = (joints, 3, heads, head_dim)
-        self.joint_qkv = b.ints("joint_qkv", -1, *qkv)
-        self.joint_heads = b.ints("joint_heads", -1, heads, joints, head_dim)
-        any_ = b.ints("any", -1)
-        self.frame_qkv = b("Concat", [any_, self.frames, b.ints("qkv", *qkv)], "frame_qkv", axis=0)
-        first, last = b.ints("heads", heads), b.ints("head_dim", head_dim)
-        self.frame_heads = b("Concat", [any_, first, self.frames, last], "frame_heads", axis=0)
-        tail = b.ints("joints_heads", joints, heads)
-        self.joint_heads_frames = b("Concat", [any_, tail, self.frames, last], "joint_heads_frames", axis=0)
+        if apart:
+            self.frame_tokens = b.ints("frame_tokens", -1, joints, heads, head_dim)
+            any_, tracks = b.ints("any", -1), b.ints("tracks", joints * heads, head_dim)
+            self.track_tokens = b("Concat", [any_, self.frames, tracks], "track_tokens", axis=0)
+        else:
+            qkv = (joints, 3, heads, head_dim)
+            self.joint_qkv = b.ints("joint_qkv", -1, *qkv)
+            self.joint_heads = b.ints("joint_heads", -1, heads, joints, head_dim)
+            any_ = b.ints("any", -1)
+            self.frame_qkv = b("Concat", [any_, self.frames, b.ints("qkv", *qkv)], "frame_qkv", axis=0)
+            first, last = b.ints("heads", heads), b.ints("head_dim", head_dim)
+            self.frame_heads = b("Concat", [any_, first, self.frames, last], "frame_heads", axis=0)
+            shape = [any_, b.ints("joints_heads", joints, heads), self.frames, last]
+            self.joint_heads_frames = b("Concat", shape, "joint_heads_frames", axis=0)
         tail = b.ints("features_per_frame", self.config.feature_size)
         self.frame_features = b("Concat", [any_, self.frames, tail], "frame_features", axis=0)
 
@@ -190,7 +200,10 @@ class _Encoder:
         b, width = self.b, self.config.dim_feat
         scale = np.ones(3 * width, np.float32)
         scale[:width] = self.config.scale
-        query, key, value = self.heads(self.linear(x, f"{path}.qkv", scale), path, axis)
+        if self.apart:
+            query, key, value = self.heads_apart(x, path, axis, scale)
+        else:
+            query, key, value = self.heads(self.linear(x, f"{path}.qkv", scale), path, axis)
         # backends take this exchange of the last two axes into the product; any other way to get there from
         # tokens is a copy of its own, element by element
         key = b("Transpose", [key], path, perm=[0, 1, 3, 2])
@@ -199,12 +212,25 @@ class _Encoder:
         if path == f"backbone.blocks_st.{self.config.depth - 1}.attn_s":
             self.probabilities = weights
         y = b("MatMul", [self.down(weights, path), value], f"{path}.mix")  # (B, heads, S, C)
-        if axis == "t":
+        if axis == "t" and not self.apart:
             y = b("Reshape", [y, self.joint_heads_frames], path)  # (P, 17, heads, T, C)
             y = b("Transpose", [y], path, perm=[0, 3, 1, 2, 4])
         else:
             y = b("Transpose", [y], path, perm=[0, 2, 1, 3])
         return self.linear(b("Reshape", [y, self.tokens], f"{path}.proj"), f"{path}.proj")
+
+    def heads_apart(self, x: str, path: str, axis: str, scale: Array) -> list[str]:
+        """As ``heads`` gives, but from a layer for each, and the 17 joints of "t" are so many heads more."""
+        b, found = self.b, []
+        weight, bias = self.weights[f"{path}.qkv.weight"].T, self.weights.get(f"{path}.qkv.bias")
+        for name, columns in zip(("query", "key", "value"), np.split(np.arange(len(scale)), 3), strict=True):
+            own = f"{path}.qkv.{name}"
+            y = self.affine(
+                x, own, weight[:, columns], None if bias is None else bias[columns], scale[columns]
+            )
+            y = b("Reshape", [y, self.frame_tokens if axis == "s" else self.track_tokens], own)
+            found.append(b("Transpose", [y], own, perm=[0, 2, 1, 3]))
+        return found
 
     def heads(self, qkv: str, path: str, axis: str) -> list[str]:
         """Tokens (..., 3 * D) -> queries, keys, values: (P*T, heads, 17, C), or (P*17, heads, T, C) for "t".
@@ -264,14 +290,17 @@ class _Encoder:
         return self.b("LayerNormalization", [x, weight, bias], path, epsilon=LAYER_NORM_EPS)
 
     def linear(self, x: str, path: str, scale: Array | None = None) -> str:
-        """Linear layer, its outputs times ``scale`` where given. The weight is stored as (in, out)."""
-        values = self.weights[f"{path}.weight"].T
+        """Linear layer, its outputs times ``scale`` where given."""
+        weight, bias = self.weights[f"{path}.weight"].T, self.weights.get(f"{path}.bias")
+        return self.affine(x, path, weight, bias, scale)
+
+    def affine(self, x: str, path: str, values: Array, bias: Array | None, scale: Array | None) -> str:
+        """Product with a weight (in, out), plus a bias (out,), both times ``scale`` (out,) where given."""
         if self.compute == "float32":
             weight = self.b.matrix(f"{path}.weight", values, scale)
         else:
             weight = self.b.reduced(f"{path}.weight", values, self.compute, scale)
         x = self.b("MatMul", [x, weight], path)
-        bias = self.weights.get(f"{path}.bias")
         if bias is None:
             return x
         bias = bias if scale is None else bias * scale

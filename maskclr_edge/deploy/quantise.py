@@ -1,8 +1,9 @@
 """INT8 as QuantizeLinear / DequantizeLinear pairs that ONNX Runtime, OpenVINO and TensorRT all take.
 
-Quantised are the inputs of matrix products with a weight, and those weights per output channel. Biases,
-attention products, normalisation, the joint embedding (3 inputs) and the choice between the streams
-(1 output) stay in floating point: they hold next to none of the operations, or most of the error.
+Quantised are the inputs of matrix products with a weight, and those weights per output channel; queries and
+keys too where that is asked for. Biases, the products of attention with the values, normalisation, the joint
+embedding (3 inputs) and the choice between the streams (1 output) stay in floating point: they hold next to
+none of the operations, or most of the error.
 """
 
 import logging
@@ -44,6 +45,23 @@ def quantisable(model: onnx.ModelProto, skip: Collection[str] = ()) -> dict[str,
     return found
 
 
+def score_operands(model: onnx.ModelProto, skip: Collection[str] = ()) -> dict[str, tuple[str, str]]:
+    """Attention -> its queries and keys, as they are before their heads are moved; ``skip`` as above."""
+    makers = {output: node for node in model.graph.node for output in node.output}
+
+    def unmoved(tensor: str) -> str:
+        while makers[tensor].op_type in ("Transpose", "Reshape"):
+            tensor = makers[tensor].input[0]
+        return tensor
+
+    found = {}
+    for node in model.graph.node:
+        path, _, product = node.name.rpartition(".")
+        if product == "scores/MatMul" and not any(f"{path}.".startswith(f"{part}.") for part in skip):
+            found[path] = (unmoved(node.input[0]), unmoved(node.input[1]))
+    return found
+
+
 def quantise(
     model: onnx.ModelProto,
     ranges: Mapping[str, tuple[float, float]],
@@ -51,6 +69,7 @@ def quantise(
     skip: Collection[str] = (),
     activation: str = "int8",
     weight_bits: int = 8,
+    scores: bool = False,
 ) -> onnx.ModelProto:
     """A quantised copy of an encoder made with ``flat=False`` and float32 storage; inputs stay float32.
 
@@ -59,14 +78,16 @@ def quantise(
 
     ranges: activation tensor -> (low, high). skip: see :func:`quantisable`. activation: "int8" (symmetric,
     zero point 0) or "uint8" (asymmetric, for ONNX Runtime on CPUs). weight_bits: 8, or 7 for weights of
-    -64..64, whose products no processor's 16-bit sums overflow on. Raises ConfigError for another type, and
+    -64..64, whose products no processor's 16-bit sums overflow on. scores: quantise queries and keys, of an
+    encoder that has them ``apart``. Raises ConfigError for another type, and
     ExportError for a tensor without a usable range.
     """
     if activation not in ACTIVATIONS:
         raise ConfigError(f"activation type is {activation!r}; expected one of {', '.join(ACTIVATIONS)}")
     nodes = quantisable(model, skip)
-    check_ranges(nodes.values(), ranges)
-    quantised = _insert_pairs(model, ranges, list(nodes), activation, weight_bits)
+    operands = [name for pair in score_operands(model, skip).values() for name in pair] if scores else []
+    check_ranges([*nodes.values(), *operands], ranges)
+    quantised = _insert_pairs(model, ranges, list(nodes), operands, activation, weight_bits)
     del quantised.metadata_props[:]
     quantised.producer_name, quantised.producer_version = "maskclr-edge", __version__
     quantised.ir_version = model.ir_version
@@ -90,10 +111,11 @@ def _insert_pairs(
     model: onnx.ModelProto,
     ranges: Mapping[str, tuple[float, float]],
     nodes: list[str],
+    tensors: list[str],
     activation: str,
     weight_bits: int,
 ) -> onnx.ModelProto:
-    """ONNX Runtime's own quantiser, given ranges instead of data."""
+    """ONNX Runtime's own quantiser, given ranges instead of data: inputs of ``nodes``, and ``tensors``."""
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
@@ -127,6 +149,8 @@ def _insert_pairs(
     chatter = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)
     try:
+        for tensor in tensors:
+            quantiser.quantize_activation_tensor(tensor)
         quantiser.quantize_model()
     finally:
         logging.getLogger().setLevel(chatter)

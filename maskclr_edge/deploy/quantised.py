@@ -15,8 +15,8 @@ from maskclr_edge.deploy.calibrate import calibrate, present_persons
 from maskclr_edge.deploy.float8 import quantise_float8
 from maskclr_edge.deploy.graph import encoder_graph
 from maskclr_edge.deploy.onnx_pair import open_network
-from maskclr_edge.deploy.precision import ORT, Form, Precision
-from maskclr_edge.deploy.quantise import quantisable, quantise
+from maskclr_edge.deploy.precision import ORT, WIDE_HEAD, Form, Precision
+from maskclr_edge.deploy.quantise import quantisable, quantise, score_operands
 from maskclr_edge.deploy.read_back import LEAST_SHARE, check_share, read_back
 from maskclr_edge.deploy.scale_table import ScaleTable
 from maskclr_edge.deploy.sensitivity import HeldOut, rank
@@ -63,8 +63,10 @@ class Quantised:
             skip = [*self._skip, *precision.kept, *skip]
             if precision.quantised != "int8":
                 return quantise_float8(graph, ranges, skip=skip)
-            bits = form.weight_bits
-            return quantise(graph, ranges, skip=skip, activation=form.activation, weight_bits=bits)
+            options: dict[str, Any] = {"activation": form.activation, "weight_bits": form.weight_bits}
+            if form.scores and wide_heads(self._checkpoint):
+                return quantise(*self._apart, skip=skip, scores=True, **options)
+            return quantise(graph, ranges, skip=skip, **options)
 
         if precision.name in self._kept:  # the forms of a precision leave the same layers alone
             return quantised(self._kept[precision.name].skip)
@@ -135,7 +137,7 @@ class Quantised:
     @cached_property
     def _ranged(self) -> tuple[onnx.ModelProto, Mapping[str, tuple[float, float]]]:
         graph = encoder_graph(self._checkpoint, flat=False)
-        tensors = list(dict.fromkeys(quantisable(graph, self._skip).values()))
+        tensors = quantised_tensors(self._checkpoint, graph, self._skip)
         calibration = self._calibration
         if isinstance(calibration, ScaleTable):
             return graph, calibration.choose(tensors)
@@ -146,6 +148,29 @@ class Quantised:
             graph = encoder_graph(self._checkpoint, flat=False)
         found = calibrate(graph, persons, tensors, method=self._method, progress=self._progress)
         return graph, found
+
+    @cached_property
+    def _apart(self) -> tuple[onnx.ModelProto, Mapping[str, tuple[float, float]]]:
+        """The encoder with query, key and value apart, and its ranges: those that were found, renamed."""
+        reference, ranges = self._ranged
+        graph = encoder_graph(self._checkpoint, flat=False, apart=True)
+        known, renamed = score_operands(reference, self._skip), dict(ranges)
+        for path, operands in score_operands(graph, self._skip).items():
+            renamed |= {own: ranges[same] for own, same in zip(operands, known[path], strict=True)}
+        return graph, renamed
+
+
+def wide_heads(checkpoint: Checkpoint) -> bool:
+    """Whether a form that asks for attention's scores in INT8 gets them."""
+    return checkpoint.config.head_dim >= WIDE_HEAD
+
+
+def quantised_tensors(checkpoint: Checkpoint, graph: onnx.ModelProto, skip: Sequence[str] = ()) -> list[str]:
+    """The tensors of a checkpoint's encoder, in float32 with ``flat=False``, whose ranges INT8 needs."""
+    tensors = list(quantisable(graph, skip).values())
+    if wide_heads(checkpoint):
+        tensors += [name for pair in score_operands(graph, skip).values() for name in pair]
+    return list(dict.fromkeys(tensors))
 
 
 def _renamed(

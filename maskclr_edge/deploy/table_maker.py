@@ -16,7 +16,7 @@ from maskclr_edge.deploy.calibration_set import (
 )
 from maskclr_edge.deploy.graph import encoder_graph
 from maskclr_edge.deploy.manifest import built_by, fingerprint
-from maskclr_edge.deploy.quantise import quantisable
+from maskclr_edge.deploy.quantised import quantised_tensors
 from maskclr_edge.deploy.scale_table import ScaleTable
 
 Progress = Callable[[int, int, str], None]
@@ -47,7 +47,7 @@ def make_table(
     names = {item.name for item in chosen}
     held = choose([item for item in everyone if item.name not in names], count, seed)
     graph = encoder_graph(checkpoint, flat=False)
-    tensors = list(dict.fromkeys(quantisable(graph).values()))
+    tensors = quantised_tensors(checkpoint, graph)
     persons = present_persons(clips, contract.absent)
     ranges = calibrate(graph, persons, tensors, method=method, progress=progress)
     beyond: Mapping[str, float | None] = dict.fromkeys(tensors)

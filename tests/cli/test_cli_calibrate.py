@@ -21,7 +21,7 @@ INT8 = "encoder.int8.onnx"
 
 @pytest.fixture
 def checkpoint(random_checkpoint: Callable[..., Checkpoint], tmp_path: Path) -> str:
-    made = random_checkpoint(depth=1, maxlen=60)
+    made = random_checkpoint(depth=1, maxlen=60, dim_feat=64, num_heads=1)  # so wide that scores are in int8
     file = tmp_path / "best.safetensors"
     write_checkpoint(file, replace(made, contract=replace(made.contract, frames=20)))
     return str(file)

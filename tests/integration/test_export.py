@@ -130,6 +130,22 @@ def test_the_manifest_says_what_is_there(checkpoint: Checkpoint, tmp_path: Path)
     assert bundle.unlisted() == ()
 
 
+@pytest.mark.parametrize("heads", [1, 2])
+def test_openvino_gets_int8_scores_where_heads_are_wide(
+    random_checkpoint: Maker, tmp_path: Path, heads: int
+) -> None:
+    wide = heads == 1  # 64 channels each
+    made = random_checkpoint(maxlen=60, depth=1, dim_feat=64, num_heads=heads)
+    bundle = export(made, tmp_path / "b", precisions=["int8"], skip=["backbone.blocks_st.0.attn_t"])
+    ort, openvino = (a.read_back["gemm_flops"]["int8"] for a in bundle.artifacts if a.role == "encoder")
+    assert (openvino > 1.05 * ort) == wide and (openvino == ort) != wide
+    clips = probe_clips(2, 2, 60, seed=5)
+    expected = reference.logits(made, clips)
+    for runner in filter(available, ("onnxruntime", "openvino")):
+        with open_runner(bundle.path, runner, "int8") as opened:
+            assert np.abs(opened.infer(clips) - expected).max() < 0.1 * np.abs(expected).max()
+
+
 def test_the_same_files_twice(
     checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -165,6 +165,13 @@ def test_the_full_size_network_in_every_type(full_size: tuple[Checkpoint, Quanti
 
 
 @needs_rtx
+def test_int8_scores_of_wide_heads_are_taken(random_checkpoint: Maker, tmp_path: Path) -> None:
+    wide = random_checkpoint(maxlen=60, depth=1, dim_feat=64, num_heads=1)
+    bundle = export(wide, tmp_path / "b", precisions=["int8"], engines=["tensorrt-rtx"], sms=[86])
+    assert bundle.precisions("tensorrt-rtx") == ("int8",)
+
+
+@needs_rtx
 def test_float8_for_a_gpu_that_lacks_it_names_those_that_have_it(
     checkpoint: Checkpoint, tmp_path: Path
 ) -> None:

@@ -50,11 +50,12 @@ def pair(checkpoint: Checkpoint, **options: Any) -> OnnxPair:
 
 @pytest.mark.parametrize("changes", VARIANTS, ids=lambda changes: ",".join(changes) or "default")
 @pytest.mark.parametrize("flat", [True, False], ids=["flat", "tokens"])
+@pytest.mark.parametrize("apart", [False, True], ids=["packed", "apart"])
 def test_every_variant_gives_the_reference(
-    random_checkpoint: Maker, changes: dict[str, Any], flat: bool
+    random_checkpoint: Maker, changes: dict[str, Any], flat: bool, apart: bool
 ) -> None:
     checkpoint = random_checkpoint(**changes)
-    network = pair(checkpoint, flat=flat)
+    network = pair(checkpoint, flat=flat, apart=apart)
     for shape in ((1, 1, 1), (2, 2, 7), (1, 2, 40)):
         clips = probe_clips(*shape, seed=1)
         expected = reference.logits(checkpoint, clips)

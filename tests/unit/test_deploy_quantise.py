@@ -18,7 +18,7 @@ from maskclr_edge.deploy.calibration_set import calibration_clips, choose, lengt
 from maskclr_edge.deploy.onnx_pair import open_pair, open_session
 from maskclr_edge.deploy.parity import compare, make_probes, probe_clips
 from maskclr_edge.deploy.precision import get_precision
-from maskclr_edge.deploy.quantise import quantisable, quantise
+from maskclr_edge.deploy.quantise import quantisable, quantise, score_operands
 from maskclr_edge.deploy.read_back import read_back
 from maskclr_edge.errors import ConfigError, DataError, ExportError
 
@@ -108,6 +108,41 @@ def test_read_back_sees_what_is_quantised(random_checkpoint: Maker) -> None:
     assert part["nodes"]["QuantizeLinear"] == whole["nodes"]["QuantizeLinear"] - 9
     plain = read_back(model, frames=30)
     assert plain["gemm_flops"] == {"float32": 1.0, "frames": 30}
+
+
+def test_scores_are_products_of_int8_where_asked(random_checkpoint: Maker) -> None:
+    checkpoint = random_checkpoint(dim_feat=32, dim_rep=32, depth=1, maxlen=243)
+    packed, apart = encoder_graph(checkpoint, flat=False), encoder_graph(checkpoint, flat=False, apart=True)
+    pairs = score_operands(apart)
+    assert list(pairs) == list(score_operands(packed)) and len(pairs) == 4
+    operands = [name for pair in pairs.values() for name in pair]
+    same = [name for pair in score_operands(packed).values() for name in pair]
+    persons = present_persons([probe_clips(4, 1, 20, seed=8)], "zeros")
+    found, before = (
+        calibrate(*one, method="minmax") for one in ((apart, persons, operands), (packed, persons, same))
+    )
+    # a clip of one length and another may be summed in another order
+    assert np.allclose(list(found.values()), list(before.values()), rtol=1e-5)
+
+    ranges = ranges_of(apart) | found
+    whole, plain = quantise(apart, ranges, scores=True), quantise(apart, ranges)
+    onnx.checker.check_model(whole, full_check=True)
+    makers = {output: node for node in whole.graph.node for output in node.output}
+    layers = {name: next(n for n in whole.graph.node if name in n.input) for name in operands}
+    assert {node.op_type for node in layers.values()} == {
+        "QuantizeLinear"
+    }  # right behind the layer, in its type
+    assert all(makers[name].op_type == "Add" for name in operands)
+    shares = [read_back(one, frames=30, longest=243)["gemm_flops_longest"]["int8"] for one in (plain, whole)]
+    assert shares[1] > shares[0] + 0.1
+    part = quantise(apart, ranges, skip=["backbone.blocks_ts.0.attn_t"], scores=True)
+    assert not any("blocks_ts.0.attn_t" in n.name for n in part.graph.node if n.op_type == "QuantizeLinear")
+    with pytest.raises(ExportError, match=r"no usable range for backbone\.blocks_st\.0\.attn_s\.qkv\.query"):
+        quantise(apart, ranges_of(apart), scores=True)
+
+    probes, name = make_probes(checkpoint, [(2, 2, 17), (1, 1, 40), (1, 2, 1)])
+    network = open_pair(get_precision("int8"), to_bytes(whole), to_bytes(head_graph(checkpoint)))
+    assert 0 < compare(network.infer, probes, exact=False, reference=name).relative_error < 0.2
 
 
 def test_skip_takes_whole_names_only(random_checkpoint: Maker) -> None:

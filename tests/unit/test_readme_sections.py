@@ -160,6 +160,22 @@ def results(tmp_path: Path) -> Path:
                 }
             ]
         },
+        "int8_scores": {
+            "rows": [
+                {
+                    **{
+                        "width": 64,
+                        "heads": 1,
+                        "head_dim": 64,
+                        "depth": 3,
+                        "weights": "trained",
+                        "frames": 30,
+                    },
+                    "faster": {"value": 1.04, "low": 1.03, "high": 1.05},
+                    "median_ms": {"without": 4.16, "with": 4.0},
+                }
+            ]
+        },
         "compare_gate": {
             **{"equal_passed": 20, "slower_caught": 19, "of": 20, "gate": "p50:+5%", "slower_percent": 10.0},
             "clock": "cpu",
