@@ -136,8 +136,10 @@ def performance(results: dict[str, Any]) -> str:
 
 def _growth(grown: dict[str, Any]) -> str:
     """How the times grow with the length: ours, our other precisions and runners, and the peers."""
-    text = "From T={} to {} the operations grow {:.1f} times, and what ours takes {:.1f} times".format(
-        *grown["frames"], grown["flops"], grown["latency"]
+    (short, long), flops = grown["frames"], grown["flops"]
+    text = (
+        f"From T={short} to {long} the operations grow {flops:.2f} times, and what ours takes "
+        f"{_ratio(grown['latency'])} times"
     )
     others = {row["peer"]: row["latency"] for row in grown["peers"] if row["peer"].startswith("ours, ")}
     peers = [row["latency"] for row in grown["peers"] if row["peer"] not in others]

@@ -55,8 +55,8 @@ class Precision:
 #: The last linear layer is a hundredth of the products, and the head reads its output as it is: rounding it
 #: alone was six sevenths of the error that all rounding gave the logits of 60 M parameters, INT8's and FP8's.
 _LAST = ("backbone.pre_logits.fc",)
-#: Channels of a head from which on OpenVINO is faster with attention's scores in INT8: with 64, one core of a
-#: Zen 4 gained 3 % at 30 frames and 8 to 9 at 243, with 32 it lost 1 to 4 at 30 (networks 64 to 512 wide).
+#: Channels of a head from which on OpenVINO is faster with attention's scores in INT8: with 64 at every width
+#: and length, most at the longest; with 32 it is slower at 30 frames (benchmarks/int8_scores.py).
 WIDE_HEAD = 64
 
 #: ONNX Runtime has no bfloat16 product on CPUs, and is fastest with unsigned activations in INT8.

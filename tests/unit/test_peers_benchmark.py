@@ -109,8 +109,14 @@ def test_agreement_needs_no_quiet_machine(script, words, monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["peers.py", *words, "--prepare", "--peer", "eager"])
     assert script.main() == 0
     monkeypatch.setattr(script, "agreeing", None)  # it is kept, and not measured again
-    results = run(script, monkeypatch, capsys, *words, "--peer", "eager")["results"]
-    assert len(results["rows"]) == 2 and results["agreement"]["rows"]
+    results = run(script, monkeypatch, capsys, *words, "--peer", "eager", "--frames", "5,8")["results"]
+    assert len(results["rows"]) == 4 and results["agreement"]["rows"]
+    grown = results["growth"]
+    assert grown["frames"] == [5, 8] and 1.5 < grown["flops"] < 1.7
+    assert grown["latency"]["low"] <= grown["latency"]["value"] <= grown["latency"]["high"]
+    assert [(row["peer"], row["slots"]) for row in grown["peers"]] == [
+        ("upstream's form, PyTorch eager fp32", slots) for slots in (2, 1)
+    ]
 
 
 def test_what_fails_and_what_is_missing_is_named(script, words, monkeypatch, capsys):

@@ -135,7 +135,8 @@ def results(tmp_path: Path) -> Path:
             },
             "trained": {"data": "penn.pkl", "epochs": 4},
             "growth": {
-                **{"frames": [30, 243], "flops": 9.1, "latency": 8.24},
+                **{"frames": [30, 243], "flops": 9.1},
+                "latency": {"value": 8.24, "low": 8.1, "high": 8.4},
                 "peers": [
                     {"peer": "naive", "slots": 2, "latency": 9.61},
                     {"peer": "naive", "slots": 1, "latency": 8.44},
@@ -280,8 +281,8 @@ def test_every_section_renders(readme: ModuleType, results: Path) -> None:
     assert "no trained checkpoint of this size was at hand" in filled
     assert "The weights are trained (data penn.pkl, epochs 4)." in filled
     assert (
-        "From T=30 to 243 the operations grow 9.1 times, and what ours takes 8.2 times (openvino bf16 8.5); "
-        "the peers 8.4 to 9.6."
+        "From T=30 to 243 the operations grow 9.10 times, and what ours takes 8.24 (8.10 to 8.40) times "
+        "(openvino bf16 8.5); the peers 8.4 to 9.6."
     ) in filled
     assert "- Failed: T=30, 1 person slots, x (RuntimeError: no)." in filled
     assert "- Not measured yet: T=30, 2 person slots, y." in filled
