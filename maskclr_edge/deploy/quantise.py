@@ -46,7 +46,10 @@ def quantisable(model: onnx.ModelProto, skip: Collection[str] = ()) -> dict[str,
 
 
 def score_operands(model: onnx.ModelProto, skip: Collection[str] = ()) -> dict[str, tuple[str, str]]:
-    """Attention -> its queries and keys, as they are before their heads are moved; ``skip`` as above."""
+    """Attention -> its queries and keys, as they are before their heads are moved.
+
+    skip: as above; an attention is left out with the layer that gives its queries and keys.
+    """
     makers = {output: node for node in model.graph.node for output in node.output}
 
     def unmoved(tensor: str) -> str:
@@ -57,7 +60,7 @@ def score_operands(model: onnx.ModelProto, skip: Collection[str] = ()) -> dict[s
     found = {}
     for node in model.graph.node:
         path, _, product = node.name.rpartition(".")
-        if product == "scores/MatMul" and not any(f"{path}.".startswith(f"{part}.") for part in skip):
+        if product == "scores/MatMul" and not any(f"{path}.qkv.".startswith(f"{part}.") for part in skip):
             found[path] = (unmoved(node.input[0]), unmoved(node.input[1]))
     return found
 
