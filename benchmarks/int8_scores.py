@@ -21,6 +21,7 @@ from unittest import mock
 
 import numpy as np
 from benchmark_script import run_script, script_parser
+from peer_model import random_network, weights_of
 
 from maskclr_edge.bench.machine import describe_machine
 from maskclr_edge.bench.results import result_document, write_dated
@@ -31,11 +32,9 @@ from maskclr_edge.checkpoint import Checkpoint, ModelConfig, read_checkpoint
 from maskclr_edge.deploy import export_bundle, quantised
 from maskclr_edge.deploy.calibration_set import made_up_calibration
 from maskclr_edge.runtime import Runner, open_runner
-from maskclr_edge.skeleton import SkeletonContract
 
 #: width, heads
 NETWORKS = ((64, 1), (64, 2), (128, 2), (128, 4), (256, 4), (256, 8))
-CLASSES = tuple(f"class {number}" for number in range(15))
 
 
 def main() -> int:
@@ -61,19 +60,9 @@ def measure(arguments: argparse.Namespace) -> Path:
 
 def networks(models: list[Path]) -> Iterator[Checkpoint]:
     """Those of random weights, and those that were named."""
-    import torch
-
-    from maskclr_edge.model import ActionNet
-
-    contract = SkeletonContract(CLASSES, 60, max_frames=243)
     for width, heads in NETWORKS:
-        config = ModelConfig(
-            len(CLASSES), dim_feat=width, dim_rep=width, depth=3, num_heads=heads, hidden_dim=256
-        )
-        torch.manual_seed(0)
-        state = ActionNet(config).eval().state_dict()
-        weights = {name: value.numpy() for name, value in state.items() if "num_batches" not in name}
-        yield Checkpoint(config, contract, weights, {"weights": "random, seed 0"})
+        config = ModelConfig(15, dim_feat=width, dim_rep=width, depth=3, num_heads=heads, hidden_dim=256)
+        yield random_network(config, frames=60)
     yield from map(read_checkpoint, models)
 
 
@@ -104,7 +93,7 @@ def compare(checkpoint: Checkpoint, arguments: argparse.Namespace) -> Iterator[d
             )
             yield {
                 "width": config.dim_feat, "heads": config.num_heads, "head_dim": config.head_dim,
-                "depth": config.depth, "weights": checkpoint.info.get("weights", "trained"),
+                "depth": config.depth, "weights": weights_of(checkpoint),
                 "frames": frames, "faster": asdict(ratio),
                 "median_ms": {name: float(np.median(one.samples_ms)) for name, one in timings.items()},
             }  # fmt: skip

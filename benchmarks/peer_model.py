@@ -51,19 +51,29 @@ def weights_of(checkpoint: Checkpoint) -> str:
     return RANDOM if checkpoint.info.get("weights") == RANDOM else "trained"
 
 
+def trained_how(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What the weights were trained on, as far as the checkpoint says; nothing for random ones."""
+    return {key: checkpoint.info[key] for key in ("data", "split", "epochs") if key in checkpoint.info}
+
+
 def random_checkpoint(*, small: bool) -> Checkpoint:
     """The published size of network, or a tiny one, with the weights that training starts from."""
+    sizes: dict[str, Any] = {"dim_feat": 32, "dim_rep": 32, "depth": 2, "num_heads": 2, "hidden_dim": 64}
+    config = ModelConfig(num_classes=15, **(sizes | {"maxlen": 24} if small else {}))
+    return random_network(config, frames=min(81, config.maxlen))
+
+
+def random_network(config: ModelConfig, frames: int) -> Checkpoint:
+    """A network with the weights that training starts from; ``frames`` is its contract's length."""
     import torch
 
     from maskclr_edge.model import ActionNet
 
-    sizes: dict[str, Any] = {"dim_feat": 32, "dim_rep": 32, "depth": 2, "num_heads": 2, "hidden_dim": 64}
-    config = ModelConfig(num_classes=15, **(sizes | {"maxlen": 24} if small else {}))
     torch.manual_seed(0)
     state = ActionNet(config).eval().state_dict()
     weights = {name: value.numpy() for name, value in state.items() if "num_batches" not in name}
     names = tuple(f"class {number}" for number in range(config.num_classes))
-    contract = SkeletonContract(names, min(81, config.maxlen), max_frames=config.maxlen)
+    contract = SkeletonContract(names, frames, max_frames=config.maxlen)
     return Checkpoint(config, contract, weights, {"weights": RANDOM})
 
 

@@ -17,7 +17,7 @@ benchmarks/results/YYYY-MM-DD_peers.json.
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import cycle
@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 from benchmark_script import run_script, script_parser
-from peer_model import RANDOM, agreement, prepared, real_clips, weights_of
+from peer_model import RANDOM, agreement, prepared, real_clips, trained_how, weights_of
 from peer_nets import Call, Peer, Setting, absent, peers
 
 from maskclr_edge.bench.flops import network_flops
@@ -145,7 +145,7 @@ def measured(
     budget = Budget(seconds=arguments.seconds, min_samples=arguments.min_samples, patience=100)
     for frames in dict.fromkeys(row.frames for row in todo):
         clips = real_clips(arguments.data, arguments.split, checkpoint.contract, frames)
-        with own(arguments.keep / "bundle", arguments.ours, frames, arguments.threads) as ours:
+        with own(arguments.keep / "bundle", arguments.ours, [frames], arguments.threads) as ours:
             for row in (one for one in todo if one.frames == frames):
                 setting = Setting(checkpoint, frames, row.slots, arguments.threads, arguments.keep)
                 cut = [np.ascontiguousarray(clip[:, : row.slots]) for clip in clips]
@@ -166,11 +166,12 @@ def measured(
 
 
 @contextmanager
-def own(bundle: Path, which: str, frames: int, threads: int | None) -> Iterator[Call]:
+def own(bundle: Path, which: str, lengths: Sequence[int], threads: int | None) -> Iterator[Call]:
     """Our Classifier: it is given the padded clip, and skips the absent person itself."""
     runner, _, precision = which.partition(":")
     with Classifier.open(bundle, runner=runner, precision=precision, threads=threads) as one:
-        one.runner.prepare(1, frames)
+        for frames in lengths:
+            one.runner.prepare(1, frames)
         yield one.classify_clips
 
 
@@ -178,7 +179,7 @@ def own_variants(arguments: argparse.Namespace, bundle: Path) -> list[Peer]:
     """Our other runners and precisions, as rows of their own."""
 
     def opening(which: str) -> Any:
-        return lambda setting: own(bundle, which, setting.frames, setting.threads)
+        return lambda setting: own(bundle, which, [setting.frames], setting.threads)
 
     opened = Bundle.open(bundle, verify=False)
     return [
@@ -237,11 +238,6 @@ def ours_ms(rows: list[dict[str, Any]]) -> dict[int, float]:
     }
 
 
-def trained_how(checkpoint: Checkpoint) -> dict[str, Any]:
-    """What the weights were trained on, as far as the checkpoint says; nothing for random ones."""
-    return {key: checkpoint.info[key] for key in ("data", "split", "epochs") if key in checkpoint.info}
-
-
 def growth(
     arguments: argparse.Namespace, checkpoint: Checkpoint, rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
@@ -255,13 +251,10 @@ def growth(
         return {}
     short, long = lengths[0], lengths[-1]
     flops = network_flops(checkpoint.config, frames=long) / network_flops(checkpoint.config, frames=short)
-    with (
-        own(arguments.keep / "bundle", arguments.ours, short, arguments.threads) as ours,
-        own(arguments.keep / "bundle", arguments.ours, long, arguments.threads) as ours_long,
-    ):
+    with own(arguments.keep / "bundle", arguments.ours, (short, long), arguments.threads) as ours:
         calls = {
-            name: rotating(call, real_clips(arguments.data, arguments.split, checkpoint.contract, frames))
-            for name, call, frames in (("short", ours, short), ("long", ours_long, long))
+            name: rotating(ours, real_clips(arguments.data, arguments.split, checkpoint.contract, frames))
+            for name, frames in (("short", short), ("long", long))
         }
         budget = Budget(seconds=5 * arguments.seconds, min_samples=arguments.min_samples, patience=100)
         timings = time_in_turns(calls, budget, rest_s=REST_S)

@@ -3,6 +3,7 @@
 What differs from the published form, with the same results: the attention scale is folded into the query
 weights, attention products are 4-D with the heads second, the softmax over two streams is a sigmoid of the
 difference of their scores, BatchNorm is folded into the linear layer before it, and persons come first.
+It is one module, over 300 lines, so that the network can be read from its input to its output.
 """
 
 import numpy as np

@@ -32,7 +32,7 @@ def quantisable(model: onnx.ModelProto, skip: Collection[str] = ()) -> dict[str,
         if node.op_type != "MatMul" or node.input[1] not in weights:
             continue
         path = node.name.rpartition("/")[0]
-        kept = {part for part in skip if f"{path}.".startswith(f"{part}.")}
+        kept = _named(path, skip)
         unknown -= kept
         if kept or weights[node.input[1]][-1] == 1 or node.input[0] == "persons":
             continue
@@ -60,9 +60,14 @@ def score_operands(model: onnx.ModelProto, skip: Collection[str] = ()) -> dict[s
     found = {}
     for node in model.graph.node:
         path, _, product = node.name.rpartition(".")
-        if product == "scores/MatMul" and not any(f"{path}.qkv.".startswith(f"{part}.") for part in skip):
+        if product == "scores/MatMul" and not _named(f"{path}.qkv", skip):
             found[path] = (unmoved(node.input[0]), unmoved(node.input[1]))
     return found
+
+
+def _named(path: str, skip: Collection[str]) -> set[str]:
+    """Those of ``skip`` that are a module or what it is in."""
+    return {part for part in skip if f"{path}.".startswith(f"{part}.")}
 
 
 def quantise(

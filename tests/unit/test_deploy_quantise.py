@@ -113,25 +113,20 @@ def test_read_back_sees_what_is_quantised(random_checkpoint: Maker) -> None:
 def test_scores_are_products_of_int8_where_asked(random_checkpoint: Maker) -> None:
     checkpoint = random_checkpoint(dim_feat=32, dim_rep=32, depth=1, maxlen=243)
     packed, apart = encoder_graph(checkpoint, flat=False), encoder_graph(checkpoint, flat=False, apart=True)
-    pairs = score_operands(apart)
-    assert list(pairs) == list(score_operands(packed)) and len(pairs) == 4
-    operands = [name for pair in pairs.values() for name in pair]
-    same = [name for pair in score_operands(packed).values() for name in pair]
+    assert list(score_operands(apart)) == list(score_operands(packed)) and len(score_operands(apart)) == 4
+    operands, same = ([n for pair in score_operands(g).values() for n in pair] for g in (apart, packed))
     persons = present_persons([probe_clips(4, 1, 20, seed=8)], "zeros")
     found, before = (
         calibrate(*one, method="minmax") for one in ((apart, persons, operands), (packed, persons, same))
     )
-    # a clip of one length and another may be summed in another order
-    assert np.allclose(list(found.values()), list(before.values()), rtol=1e-5)
+    assert np.allclose(list(found.values()), list(before.values()), rtol=1e-5)  # sums in another order
 
     ranges = ranges_of(apart) | found
     whole, plain = quantise(apart, ranges, scores=True), quantise(apart, ranges)
     onnx.checker.check_model(whole, full_check=True)
     makers = {output: node for node in whole.graph.node for output in node.output}
-    layers = {name: next(n for n in whole.graph.node if name in n.input) for name in operands}
-    assert {node.op_type for node in layers.values()} == {
-        "QuantizeLinear"
-    }  # right behind the layer, in its type
+    takers = [next(n for n in whole.graph.node if name in n.input) for name in operands]
+    assert {node.op_type for node in takers} == {"QuantizeLinear"}  # right behind the layer, in its type
     assert all(makers[name].op_type == "Add" for name in operands)
     shares = [read_back(one, frames=30, longest=243)["gemm_flops_longest"]["int8"] for one in (plain, whole)]
     assert shares[1] > shares[0] + 0.1
